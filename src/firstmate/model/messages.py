@@ -1,0 +1,195 @@
+"""What our own processes tell each other: one frozen record each, the whole table in one place.
+
+    pulse -> ops          Snapshot each second and on request; Transition; Notice
+    ops -> pulse          FactChanged, Beat, WantSnapshot
+    supervisor -> pulse   FactChanged (down only: the process is gone)
+    pulse -> supervisor   Will: what to say for pulse when it is killed
+    supervisor -> ops     ChildStarted, ChildExited
+    ops -> supervisor     StartHaproxy, ReloadHaproxy, KillHaproxy
+
+Times are monotonic microseconds (CLOCK_BOOTTIME), the same clock in every process of a host.
+No message asks a question whose answer anyone waits for.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import IPv4Address
+from typing import TypeAlias
+
+from firstmate.model.units import Micros
+
+
+class RouterState(Enum):
+    """The field's words; RFC 9568 says Active for MASTER."""
+
+    INIT = "INIT"
+    FAULT = "FAULT"
+    BACKUP = "BACKUP"
+    MASTER = "MASTER"
+
+
+@dataclass(frozen=True, slots=True)
+class RouterView:
+    """One virtual router as pulse sees it now."""
+
+    name: str
+    vrid: int
+    state: RouterState
+    priority: int  # 0 in FAULT
+    since_us: Micros  # when this state began
+    reason: str  # why: one sentence without a full stop
+    epoch: int  # grows with every mastership
+    master: IPv4Address | None  # whose advert we last obeyed, or ourselves; None: nobody known
+    master_priority: int | None
+    heard_at_us: Micros | None  # the last accepted advert; None: never
+    down_at_us: Micros | None  # BACKUP: when we take over if nothing is heard; else None
+    down_interval_us: Micros  # how long a silence we bear
+    addresses: tuple[str, ...]  # "10.0.1.100/24"
+    held: bool  # our addresses are on the interface
+    counters: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class FactView:
+    name: str
+    up: bool
+    why: str
+    at_us: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class PeerView:
+    """A peer as its own pulse describes it over the lifeline (ipc.lifeline)."""
+
+    address: IPv4Address
+    connected: bool
+    node: str = ""  # its name, once it has said it
+    config: str = ""  # its config digest
+    states: dict[str, str] | None = None  # router name -> RouterState value; None: not said yet
+    priorities: dict[str, int] | None = None
+    haproxy: str = ""  # one word or sentence: "2.6.12 up"
+    servers: str = ""  # "5/5"
+    at_us: Micros = 0  # when it last spoke, by our clock
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    seq: int
+    at_us: Micros
+    pid: int
+    realtime: bool  # SCHED_RR was allowed
+    routers: tuple[RouterView, ...]
+    facts: tuple[FactView, ...]
+    peers: tuple[PeerView, ...]
+    counters: dict[str, int]  # router-wide: checksum_errors, version_errors, vrid_errors, dropped_messages, ...
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    seq: int
+    at_us: Micros
+    router: str
+    vrid: int
+    was: RouterState
+    is_: RouterState
+    reason: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something an operator should know, said once: a foreign VRID, a peer with another interval."""
+
+    seq: int
+    at_us: Micros
+    code: str  # "vrid-clash", "interval-differs", ...: stable, for machines
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FactChanged:
+    name: str
+    up: bool
+    why: str
+    at_us: Micros
+    generation: int = 0  # which start of the thing this is about: an "up" of an older one is ignored
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """ops is alive, and what this node tells its peers of itself."""
+
+    at_us: Micros
+    haproxy: str = ""
+    servers: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WantSnapshot:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Bequest:
+    """One datagram of protocol 112 to send for pulse: complete VRRP PDU of priority 0."""
+
+    interface: str
+    source: IPv4Address
+    destination: IPv4Address
+    pdu: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HeldAddress:
+    ip: IPv4Address
+    prefix: int
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class Will:
+    """What the supervisor does at once when pulse dies without a word; replaces the one before."""
+
+    bequests: tuple[Bequest, ...]
+    addresses: tuple[HeldAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChildStarted:
+    name: str
+    pid: int
+    generation: int
+    at_us: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class ChildExited:
+    name: str
+    pid: int
+    generation: int
+    status: int  # exit code; negative: killed by that signal
+    restart_in_us: Micros | None  # None: it will not be started again
+    at_us: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class StartHaproxy:
+    """Run HAProxy with this file, which `haproxy -c` has accepted; reload it when it runs already."""
+
+    binary: str
+    config: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class KillHaproxy:
+    """HAProxy is hung and its addresses are gone: end it; the supervisor starts it again."""
+
+    generation: int
+    why: str
+
+
+FromPulse: TypeAlias = Snapshot | Transition | Notice
+ToPulse: TypeAlias = FactChanged | Beat | WantSnapshot
+FromSupervisor: TypeAlias = ChildStarted | ChildExited
+ToSupervisor: TypeAlias = StartHaproxy | KillHaproxy
