@@ -1,0 +1,1 @@
+"""The kernel, spoken to directly. Standard library only: pulse and the supervisor live here."""

@@ -1,0 +1,1 @@
+"""The election: pure, on time. Bytes and events in, actions out; `router.Router` is the way in."""
