@@ -12,7 +12,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
@@ -27,13 +27,17 @@ def dumps(value: object, *, indent: int | None = None) -> str:
     return json.dumps(to_jsonable(value), indent=indent, separators=separators)
 
 
-def loads(kind: type[T] | Any, text: str | bytes) -> T:
-    """Read what `dumps` wrote; `kind` is a dataclass, or a union of them."""
+@overload
+def loads(kind: type[T], text: str | bytes) -> T: ...
+@overload
+def loads(kind: Any, text: str | bytes) -> Any: ...
+def loads(kind: Any, text: str | bytes) -> Any:
+    """Read what `dumps` wrote; `kind` is a dataclass, or a union of them. Raises `BadJson`."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise BadJson(str(error)) from error
-    return typing.cast("T", from_jsonable(kind, document))
+    return from_jsonable(kind, document)
 
 
 def to_jsonable(value: object) -> Any:

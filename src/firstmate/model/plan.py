@@ -176,7 +176,7 @@ class Plan:
     checks: tuple[CommandCheck, ...] = ()
     digest: str = ""  # fingerprint of the parsed file, 12 hex digits
     source: str = ""  # path of the file, for messages
-    peer_port: int = 7112  # TCP between the nodes' pulse processes: see ipc.lifeline; 0: off
+    peer_port: int = 7113  # TCP between the nodes' pulse processes: see ipc.lifeline; 0: off
 
     @property
     def me(self) -> Node:

@@ -1,0 +1,1 @@
+"""The real-time process: carries adverts, addresses and ARP for `vrrp`. Standard library only, small."""

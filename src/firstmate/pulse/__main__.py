@@ -1,0 +1,58 @@
+"""`python -m firstmate.pulse`: started by the supervisor, which leaves it two channels and a plan.
+
+Exit codes: 0 told to stop, 77 not allowed, 70 no plan.
+"""
+
+import gc
+import os
+import sys
+
+from firstmate.ipc.channel import Channel, inherited
+from firstmate.linux import process
+from firstmate.model import jsonable
+from firstmate.model.messages import FactChanged, ToPulse
+from firstmate.pulse.loop import Loop, read_plan
+
+EXIT_NO_PLAN, EXIT_NOT_ALLOWED = 70, 77
+CAP_NET_ADMIN, CAP_NET_RAW = 12, 13
+GC_THRESHOLDS = (50_000, 20, 100)  # what starts with us is frozen; afterwards little lives long
+
+
+def main() -> int:
+    plan_file = os.environ["FIRSTMATE_RUNTIME"] + "/plan.json"
+    process.set_name("fm-pulse")
+    process.die_with_parent(int(os.environ["FIRSTMATE_SUPERVISOR_PID"]))
+    try:
+        plan = read_plan(plan_file)
+    except (OSError, jsonable.BadJson) as error:
+        return _fail(EXIT_NO_PLAN, f"{plan_file} cannot be read: {error}")
+    ops = Channel(inherited(int(os.environ["FIRSTMATE_FD_OPS"])), ToPulse)
+    supervisor = Channel(inherited(int(os.environ["FIRSTMATE_FD_SUPERVISOR"])), FactChanged)
+    realtime = process.become_realtime()
+    process.lock_memory()
+    try:
+        loop = Loop(plan, plan_file, ops, supervisor, realtime=realtime)
+        if "--release" in sys.argv[1:]:
+            loop.release()
+            return 0
+        loop.start()
+    except PermissionError as error:
+        return _fail(EXIT_NOT_ALLOWED, f"not allowed to open raw sockets ({error.strerror}): run as root, {_NEEDED}")
+    process.keep_capabilities(CAP_NET_ADMIN, CAP_NET_RAW)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    loop.run()
+    return 0
+
+
+_NEEDED = "or give CAP_NET_RAW and CAP_NET_ADMIN"
+
+
+def _fail(code: int, text: str) -> int:
+    sys.stderr.write(f"ERROR pulse {text}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
