@@ -1,0 +1,69 @@
+"""Short answers about a `World`, used by `decide` and by the status document."""
+
+from firstmate.model.messages import PeerView, RouterState, RouterView
+from firstmate.model.units import S, Micros
+from firstmate.policy.life import Absent, Hung, Killing, Serving, Silent, Starting
+from firstmate.policy.world import World
+
+PEER_FRESH_US: Micros = 3 * S  # a peer speaks once a second
+
+
+def haproxy_text(world: World) -> str:
+    """What we tell peers and people of our HAProxy: "2.6.12 up", "down: killed by signal 9"."""
+    if world.plan.haproxy is None:
+        return "none"
+    match world.life:
+        case Serving(version=version):
+            return f"{version} up"
+        case Starting(why=why):
+            return f"starting: {why}" if why != "starting" else "starting"
+        case Hung() | Killing():
+            return "down: hangs"
+        case Absent(why=why) | Silent(why=why):
+            return f"down: {why.removeprefix('HAProxy ')}"
+
+
+def servers_text(world: World) -> str:
+    """Servers up of all, "4/5"; "?": HAProxy does not say."""
+    if not isinstance(world.life, Serving) or not world.servers:
+        return "?"
+    return f"{world.servers_up}/{len(world.servers)}"
+
+
+def node_name(world: World, address: object) -> str:
+    """The name of the node with this address; the address itself when it is no node's."""
+    return next((node.name for node in world.plan.nodes if node.address == address), str(address))
+
+
+def fresh_peers(world: World, now_us: Micros) -> list[PeerView]:
+    """The peers that told of themselves within `PEER_FRESH_US`."""
+    snapshot = world.snapshot
+    if snapshot is None:
+        return []
+    return [
+        peer
+        for peer in snapshot.peers
+        if peer.connected and peer.states is not None and now_us - peer.at_us <= PEER_FRESH_US
+    ]
+
+
+def peer_masters(world: World, router: str, now_us: Micros) -> list[str]:
+    """The peers that say of themselves that they are MASTER of this virtual router."""
+    return [
+        peer.node or node_name(world, peer.address)
+        for peer in fresh_peers(world, now_us)
+        if (peer.states or {}).get(router) == RouterState.MASTER.value
+    ]
+
+
+def master_of(world: World, router: RouterView, now_us: Micros) -> str:
+    """Who is MASTER: this node, a peer that says so, or whose adverts are fresh; "": nobody known."""
+    if world.states.get(router.name, router.state) is RouterState.MASTER:
+        return world.plan.node
+    says = peer_masters(world, router.name, now_us)
+    if says:
+        return says[0]
+    heard = router.heard_at_us
+    if router.master is None or heard is None or now_us - heard > router.down_interval_us + S:
+        return ""
+    return node_name(world, router.master)
