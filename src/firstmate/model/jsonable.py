@@ -6,6 +6,8 @@ bytes are hex. Unknown or missing keys, and values of another type, raise `BadJs
 """
 
 import json
+import math
+import reprlib
 import types
 import typing
 from dataclasses import MISSING, fields, is_dataclass
@@ -60,8 +62,10 @@ def to_jsonable(value: object) -> Any:
 def from_jsonable(kind: Any, value: Any) -> Any:
     try:
         return _read(kind, value)
-    except (TypeError, ValueError, KeyError) as error:
-        message = str(error) if isinstance(error, BadJson) else f"{value!r:.80} is not {kind}: {error}"
+    except BadJson:
+        raise
+    except (TypeError, ValueError, OverflowError) as error:
+        message = f"{_shown(value)} is not {kind}: {error!s:.80}"
         raise BadJson(message) from error
 
 
@@ -75,16 +79,25 @@ def _read(kind: Any, value: Any) -> Any:
         return _read_record(kind, value)
     if kind is bytes:
         return bytes.fromhex(value)
-    if isinstance(kind, type) and issubclass(kind, (Enum, IPv4Address, IPv6Address)):
-        return kind(value)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind(_read(str | int, value))  # anything else, and its message would hold all of it
+    if isinstance(kind, type) and issubclass(kind, (IPv4Address, IPv6Address)):
+        return kind(_read(str, value))  # a number would be an address too
     if kind is Any or kind is object:
         return value
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if kind is float:
+        return _read_float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        message = f"{value!r:.80} is not {kind.__name__}"
+        message = f"{_shown(value)} is not {kind.__name__}"
         raise BadJson(message)
     return value
+
+
+def _read_float(value: Any) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    message = f"{_shown(value)} is not a finite number"
+    raise BadJson(message)
 
 
 def _read_union(kinds: tuple[Any, ...], value: Any) -> Any:
@@ -103,39 +116,48 @@ def _read_union(kinds: tuple[Any, ...], value: Any) -> Any:
                 return _read(kind, value)
             except (TypeError, ValueError):
                 continue
-    message = f"{value!r:.80} is none of {', '.join(getattr(kind, '__name__', str(kind)) for kind in rest)}"
+    message = f"{_shown(value)} is none of {', '.join(getattr(kind, '__name__', str(kind)) for kind in rest)}"
     raise BadJson(message)
 
 
 def _read_container(origin: type, args: tuple[Any, ...], value: Any) -> Any:
     if origin is dict:
         if not isinstance(value, dict):
-            message = f"{value!r:.80} is not an object"
+            message = f"{_shown(value)} is not an object"
             raise BadJson(message)
         return {_read(args[0], key): _read(args[1], item) for key, item in value.items()}
     if not isinstance(value, list):
-        message = f"{value!r:.80} is not a list"
+        message = f"{_shown(value)} is not a list"
         raise BadJson(message)
     if origin is list or args[1:] == (...,):
         return origin(_read(args[0], item) for item in value)
     if len(args) != len(value):
-        message = f"{value!r:.80} has not {len(args)} items"
+        message = f"{_shown(value)} has not {len(args)} items"
         raise BadJson(message)
     return tuple(_read(kind, item) for kind, item in zip(args, value, strict=True))
 
 
 def _read_record(kind: Any, value: Any) -> Any:
     if not isinstance(value, dict):
-        message = f"{value!r:.80} is not {kind.__name__}"
+        message = f"{_shown(value)} is not {kind.__name__}"
         raise BadJson(message)
     plan = _plan(kind)
     given = {key: item for key, item in value.items() if key != "type"}
     unknown = given.keys() - plan.keys()
     missing = {name for name, (_, required) in plan.items() if required} - given.keys()
-    if unknown or missing or value.get("type", kind.__name__) != kind.__name__:
+    named = value.get("type", kind.__name__)
+    if named != kind.__name__:
+        message = f"{_shown(named)} is not {kind.__name__}"
+        raise BadJson(message)
+    if unknown or missing:
         message = f"not a {kind.__name__}: unknown {sorted(unknown)}, missing {sorted(missing)}"
         raise BadJson(message)
     return kind(**{name: _read(plan[name][0], item) for name, item in given.items()})
+
+
+def _shown(value: Any) -> str:
+    """Return a few characters of a value that may be huge, or deeper than `repr` can go."""
+    return reprlib.repr(value)[:80]
 
 
 @cache

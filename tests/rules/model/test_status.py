@@ -1,0 +1,45 @@
+import json
+from dataclasses import fields
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firstmate.model.jsonable import dumps, loads
+from firstmate.model.status import HaproxyStatus, NodeStatus, RouterStatus, Status
+
+seconds = st.floats(0, 1e9)
+routers = st.builds(RouterStatus, for_s=seconds, takeover_s=seconds)
+nodes = st.builds(NodeStatus, heartbeat_age_s=st.none() | seconds)
+statuses = st.builds(
+    Status,
+    pulse_age_s=seconds,
+    routers=st.lists(routers, max_size=2).map(tuple),
+    nodes=st.lists(nodes, max_size=2).map(tuple),
+    haproxy=st.none() | st.from_type(HaproxyStatus),
+    schema=st.just("status/1"),
+)
+
+# What scripts and dashboards read. A field may be added at the end of a list; none may go or change its name.
+PROMISED: dict[type[RouterStatus | NodeStatus | HaproxyStatus | Status], str] = {
+    RouterStatus: "name vrid state priority master addresses held since for_s reason takeover_s counters",
+    NodeStatus: "name address this reachable states priorities heartbeat_age_s haproxy servers config ready",
+    HaproxyStatus: "up version pid since restarts servers_up servers_total why",
+    Status: "cluster node health headline as_of pulse_age_s routers nodes haproxy troubles schema",
+}
+
+
+@given(statuses)
+def test_status_comes_back(status: Status) -> None:
+    assert loads(Status, dumps(status)) == status
+
+
+@given(statuses)
+def test_document_names_its_schema_and_holds_no_nan(status: Status) -> None:
+    document = json.loads(dumps(status), parse_constant=lambda name: f"not JSON: {name}")
+    assert document["schema"] == "status/1"
+    assert "not JSON" not in str(document)
+
+
+def test_promised_fields_are_there() -> None:
+    for record, names in PROMISED.items():
+        assert [field.name for field in fields(record)][: len(names.split())] == names.split(), record.__name__
