@@ -1,0 +1,59 @@
+"""The one entry point for checks: `nox`, or `nox -s rules`, or `./test` where nothing is installed yet.
+
+The sessions use the environment that nox itself runs in, so that nothing is installed twice.
+"""
+
+import sys
+
+import nox
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "rules", "sim"]  # before every commit; `lab` before every merge
+
+PYTHON = [sys.executable, "-m"]  # modules rather than scripts: a checkout that was moved has stale scripts
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff, the floors, spelling."""
+    session.run(*PYTHON, "ruff", "check")
+    session.run(*PYTHON, "ruff", "format", "--check")
+    session.run(*PYTHON, "importlinter.cli", "--no-logo")
+    session.run(*PYTHON, "codespell_lib")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy, strict, over everything written in Python."""
+    session.run(*PYTHON, "mypy", *session.posargs)
+
+
+@nox.session
+def rules(session: nox.Session) -> None:
+    """What can be decided without root, sleep or network; with the coverage that may only rise."""
+    session.run(*PYTHON, "pytest", "tests/rules", "tests/test_tidy.py", *(session.posargs or ["--ratchet"]))
+
+
+@nox.session
+def sim(session: nox.Session) -> None:
+    """Thousands of simulated schedules; a failing one prints its seed."""
+    session.run(*PYTHON, "pytest", "tests/sim", *session.posargs)
+
+
+@nox.session
+def lab(session: nox.Session) -> None:
+    """Real kernel, HAProxy and keepalived, in network namespaces."""
+    session.run(*PYTHON, "pytest", "tests/lab", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Links resolve, TOML blocks are accepted, commands that are shown exist."""
+    session.run(*PYTHON, "pytest", "tests/test_docs.py", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure against keepalived: needs root, takes many minutes. `nox -s bench -- failover --rounds 5`."""
+    name, *arguments = session.posargs or ["failover"]
+    session.run(sys.executable, f"bench/{name}.py", *arguments)

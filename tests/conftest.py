@@ -1,0 +1,92 @@
+"""What every room of tests shares: the order of the rooms, and the coverage that may only rise."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import coverage
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).parent.parent
+RATCHET = ROOT / "tests" / "ratchet.json"
+ORDER = ("rules", "test_tidy.py", "test_docs.py", "sim", "lab")  # the quick and the general first
+
+# No deadline: a loaded machine is not a wrong answer. Few examples, often: `--hypothesis-profile thorough` for many.
+settings.register_profile("firstmate", deadline=None, max_examples=50)
+settings.register_profile("thorough", deadline=None, max_examples=5_000)
+settings.load_profile("firstmate")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--ratchet", action="store_true", help="measure the branch coverage of the pure rooms by tests/rules"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("ratchet"):
+        config.pluginmanager.register(Ratchet(), "ratchet")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    room = item.path.relative_to(ROOT / "tests").parts[0]
+    return ORDER.index(room) if room in ORDER else len(ORDER)
+
+
+class Ratchet:
+    """Branch coverage of each pure room, by tests/rules alone, against the number in tests/ratchet.json.
+
+    Begins before anything of firstmate is imported and ends with the last rule, so that sim and lab, which
+    are about time, run unhindered.
+    """
+
+    def __init__(self) -> None:
+        self._coverage: coverage.Coverage | None = coverage.Coverage(
+            data_file=None, config_file=ROOT / "pyproject.toml"
+        )
+        self._coverage.start()
+        self._lines: list[str] = []
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+        yield
+        if _place(item) == 0 and (nextitem is None or _place(nextitem) > 0):
+            self._judge(item.session)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        terminalreporter.section("branch coverage of the pure rooms by tests/rules")
+        for line in self._lines:
+            terminalreporter.line(line)
+
+    def _judge(self, session: pytest.Session) -> None:
+        assert self._coverage is not None
+        self._coverage.stop()
+        found = _percent_by_room(self._coverage)
+        self._coverage = None
+        for room, floor in json.loads(RATCHET.read_text())["branch coverage, percent"].items():
+            percent = found.get(room, 100.0)
+            verdict = ""
+            if percent < floor:
+                verdict = f"   FELL: it was {floor}; test what is new, this number may only rise"
+                session.testsfailed += 1
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            elif percent > floor:
+                verdict = f"   better than {floor}: write it into tests/ratchet.json"
+            self._lines.append(f"{room:8} {percent:6.2f} %{verdict}")
+
+
+def _percent_by_room(measured: coverage.Coverage) -> dict[str, float]:
+    rooms: dict[str, list[int]] = {}
+    for name in measured.get_data().measured_files():
+        path = Path(name)
+        numbers = measured._analyze(name).numbers  # the same figures without a report in a file
+        done, total = numbers.ratio_covered
+        sums = rooms.setdefault(path.parent.name, [0, 0])
+        sums[0] += done
+        sums[1] += total
+    return {room: int(10_000 * done / total) / 100 if total else 100.0 for room, (done, total) in rooms.items()}
