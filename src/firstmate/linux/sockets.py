@@ -1,5 +1,6 @@
 """Raw sockets of protocol 112, one an interface (`reference/vrrp.md` section 1.1)."""
 
+import ctypes
 import socket
 import struct
 from ipaddress import IPv4Address
@@ -13,23 +14,26 @@ RECEIVE_OCTETS = 65_535  # no IPv4 packet is longer
 RECEIVE_BUFFER_OCTETS = 1 << 18  # a second of adverts from many; a flood beyond is dropped by the kernel
 
 SO_BINDTODEVICE = getattr(socket, "SO_BINDTODEVICE", 25)
+SO_ATTACH_FILTER = 26
 IP_PKTINFO = 8
 IP_MTU_DISCOVER, IP_PMTUDISC_DONT = 10, 0
 
 
 class VrrpSocket:
-    """Sends and receives adverts on one interface.
+    """Sends adverts on one interface, and receives them unless `listens` is False.
 
     Raises `PermissionError` without CAP_NET_RAW, `OSError` (ENODEV) without the interface.
     """
 
-    def __init__(self, interface: str, *, multicast: bool) -> None:
+    def __init__(self, interface: str, *, multicast: bool, listens: bool = True) -> None:
         self.interface = interface
         self._index = socket.if_nametoindex(interface)
         kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
         self._socket = socket.socket(socket.AF_INET, kind, PROTOCOL_VRRP)
         try:
             self._configure(multicast=multicast)
+            if not listens:
+                self._socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, _drop_everything())
         except OSError:
             self._socket.close()
             raise
@@ -63,6 +67,13 @@ class VrrpSocket:
         if multicast:
             membership = struct.pack("=4s4si", GROUP.packed, b"\0\0\0\0", self._index)  # ip_mreqn
             self._socket.setsockopt(ip, socket.IP_ADD_MEMBERSHIP, membership)
-            self._socket.setsockopt(ip, socket.IP_MULTICAST_IF, membership)
-            self._socket.setsockopt(ip, socket.IP_MULTICAST_TTL, TTL)
-            self._socket.setsockopt(ip, socket.IP_MULTICAST_LOOP, 0)
+        self._socket.setsockopt(ip, socket.IP_MULTICAST_TTL, TTL)
+        self._socket.setsockopt(ip, socket.IP_MULTICAST_LOOP, 0)
+
+
+def _drop_everything() -> bytes:
+    """A classic BPF program of one instruction, `ret 0`: nothing is queued for a socket that nobody reads."""
+    return struct.pack("@HP", 1, ctypes.addressof(_RETURN_NOTHING))  # sock_fprog
+
+
+_RETURN_NOTHING = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, 0))  # sock_filter: BPF_RET | BPF_K

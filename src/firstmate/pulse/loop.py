@@ -60,6 +60,7 @@ class Loop:
         now_us = clock_us()
         self._courier.look()
         self._release_leftovers()
+        self._supervisor.send(self._will)  # we are here, and have nothing to bequeath yet
         for fact in self._courier.link_facts(now_us):
             self._feed(fact, now_us)
         self._feed(Signal.STARTUP, now_us)

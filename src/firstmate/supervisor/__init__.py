@@ -1,0 +1,1 @@
+"""The parent of every process on a node. Starts, watches, restarts; decides nothing else. Standard library only."""
