@@ -20,6 +20,7 @@ class RouterStatus:
     reason: str
     takeover_s: float  # how long a silence of the MASTER a BACKUP bears
     counters: dict[str, int]
+    advert_s: float = 0.0  # how often the MASTER says that it is there
 
 
 @dataclass(frozen=True, slots=True)
