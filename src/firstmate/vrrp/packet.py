@@ -37,6 +37,7 @@ CENTISECOND: Micros = 10_000
 INTERVAL_CS_MAX = 4095
 INTERVAL_S_MAX = 255
 ADDRESSES_MAX = 255
+OCTET_MAX = 255
 
 AUTH_NONE, AUTH_PASS, AUTH_AH = 0, 1, 2
 
@@ -89,9 +90,7 @@ def encode(advert: Advert, source: Address, destination: Address, form: Checksum
     Raises `ValueError` when a field does not fit: it is never cut.
     """
     interval = _interval_field(advert)
-    if len(advert.addresses) > ADDRESSES_MAX:
-        message = f"{len(advert.addresses)} addresses do not fit in one advertisement: at most {ADDRESSES_MAX}"
-        raise ValueError(message)
+    _check_fields(advert, source)
     body = b"".join(address.packed for address in advert.addresses)
     if advert.version == 2 and source.version == 4:
         body += advert.auth_data[:AUTH_OCTETS].ljust(AUTH_OCTETS, b"\0")
@@ -145,6 +144,19 @@ def checksum(data: bytes) -> int:
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
+
+
+def _check_fields(advert: Advert, source: Address) -> None:
+    if len(advert.addresses) > ADDRESSES_MAX:
+        message = f"{len(advert.addresses)} addresses do not fit in one advertisement: at most {ADDRESSES_MAX}"
+        raise ValueError(message)
+    if any(address.version != source.version for address in advert.addresses):
+        message = f"every address must be of the family of the source, {source}"
+        raise ValueError(message)
+    for name, value in (("vrid", advert.vrid), ("priority", advert.priority), ("auth_type", advert.auth_type)):
+        if not 0 <= value <= OCTET_MAX:
+            message = f"{name} {value} does not fit in an octet"
+            raise ValueError(message)
 
 
 def _interval_field(advert: Advert) -> int:
