@@ -1,4 +1,7 @@
-"""Every id a problem of a configuration can carry: stable, explained in `docs/reference/problems.md`."""
+"""Every id a problem of a configuration can carry: stable, explained in `docs/reference/problems.md`.
+
+E4xx belongs to `firstmate.haproxy`, which says what HAProxy thinks of it.
+"""
 
 from enum import Enum
 
@@ -51,9 +54,6 @@ class Code(Enum):
     WHICH_INTERFACE = "E308"
     NOT_ON_THIS_HOST = "E309"
     PORT_RANGE = "E310"
-    # E4xx, what HAProxy says
-    HAPROXY_REFUSED = "E401"
-    HAPROXY_MISSING = "E402"
     # W3xx, advice
     GOAL_TOO_SHORT = "W310"
     NOT_SIGNED_YET = "W311"
@@ -64,4 +64,3 @@ class Code(Enum):
     BIND_ELSEWHERE = "W316"
     NO_EFFECT = "W317"
     SLOW_CHECK = "W318"
-    NOT_JUDGED = "W319"
