@@ -9,7 +9,7 @@ MESSAGE_OCTETS_MAX = 180_000  # below the default socket buffer; a snapshot of 2
 MESSAGES_AT_ONCE = 256  # then the loop turns to other things
 
 
-class EndOfChannel(Exception):  # noqa: N818 - it is no error: the other side has ended
+class EndOfChannel(Exception):
     """Nobody holds the other end any more."""
 
 
@@ -18,7 +18,7 @@ class Channel:
 
     def __init__(self, end: socket.socket, reads: Any) -> None:
         self._socket = end
-        self._socket.setblocking(False)
+        self._socket.settimeout(0)
         self._reads = reads
         self.dropped = 0
 

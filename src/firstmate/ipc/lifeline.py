@@ -187,7 +187,7 @@ class Lifeline:
             return
         for call in calls[: len(calls) - CALLERS_PER_PEER + 1]:
             self._hang_up(call)
-        end.setblocking(False)
+        end.settimeout(0)
         self._calls.append(_Call(peer, end))
 
     def _hear(self, call: _Call, now_us: Micros) -> None:

@@ -1,9 +1,10 @@
 """Raw sockets of protocol 112, one an interface (`reference/vrrp.md` section 1.1)."""
 
-import ctypes
 import socket
 import struct
 from ipaddress import IPv4Address
+
+from firstmate.linux.bpf import NOTHING, attach
 
 PROTOCOL_VRRP = 112
 TTL = 255
@@ -14,7 +15,6 @@ RECEIVE_OCTETS = 65_535  # no IPv4 packet is longer
 RECEIVE_BUFFER_OCTETS = 1 << 18  # a second of adverts from many; a flood beyond is dropped by the kernel
 
 SO_BINDTODEVICE = getattr(socket, "SO_BINDTODEVICE", 25)
-SO_ATTACH_FILTER = 26
 IP_PKTINFO = 8
 IP_MTU_DISCOVER, IP_PMTUDISC_DONT = 10, 0
 
@@ -33,7 +33,7 @@ class VrrpSocket:
         try:
             self._configure(multicast=multicast)
             if not listens:
-                self._socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, _drop_everything())
+                attach(self._socket, NOTHING)  # nothing is queued for a socket that nobody reads
         except OSError:
             self._socket.close()
             raise
@@ -69,11 +69,3 @@ class VrrpSocket:
             self._socket.setsockopt(ip, socket.IP_ADD_MEMBERSHIP, membership)
         self._socket.setsockopt(ip, socket.IP_MULTICAST_TTL, TTL)
         self._socket.setsockopt(ip, socket.IP_MULTICAST_LOOP, 0)
-
-
-def _drop_everything() -> bytes:
-    """A classic BPF program of one instruction, `ret 0`: nothing is queued for a socket that nobody reads."""
-    return struct.pack("@HP", 1, ctypes.addressof(_RETURN_NOTHING))  # sock_fprog
-
-
-_RETURN_NOTHING = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, 0))  # sock_filter: BPF_RET | BPF_K

@@ -1,10 +1,10 @@
 """What our own processes tell each other: one frozen record each, the whole table in one place.
 
     pulse -> ops          Snapshot each second and on request; Transition; Notice
-    ops -> pulse          FactChanged, Beat, WantSnapshot
+    ops -> pulse          FactChanged, Beat, WantSnapshot; Park, Drained: steps of a planned handover
     supervisor -> pulse   FactChanged (down only: the process is gone)
     pulse -> supervisor   Will: what to say for pulse when it is killed
-    supervisor -> ops     ChildStarted, ChildExited
+    supervisor -> ops     ChildStarted, ChildExited, HandOver
     ops -> supervisor     StartHaproxy, ReloadHaproxy, KillHaproxy
 
 Times are monotonic microseconds (CLOCK_BOOTTIME), the same clock in every process of a host.
@@ -130,6 +130,27 @@ class WantSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class HandOver:
+    """This node is about to stop: let HAProxy finish what is under way, then tell pulse (`Park`, `Drained`)."""
+
+    at_us: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Keep the SYNs that come from now on; HAProxy is about to ignore them (`pulse.handover`)."""
+
+    at_us: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """HAProxy has ignored SYNs since `parked_at_ns` (CLOCK_REALTIME) and has finished the rest: resign and end."""
+
+    parked_at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Bequest:
     """One datagram of protocol 112 to send for pulse: complete VRRP PDU of priority 0."""
 
@@ -190,6 +211,6 @@ class KillHaproxy:
 
 
 FromPulse: TypeAlias = Snapshot | Transition | Notice
-ToPulse: TypeAlias = FactChanged | Beat | WantSnapshot
-FromSupervisor: TypeAlias = ChildStarted | ChildExited
+ToPulse: TypeAlias = FactChanged | Beat | WantSnapshot | Park | Drained
+FromSupervisor: TypeAlias = ChildStarted | ChildExited | HandOver
 ToSupervisor: TypeAlias = StartHaproxy | KillHaproxy

@@ -1,7 +1,7 @@
 """Carries what `vrrp` decided to the network: adverts, addresses, gratuitous ARP."""
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
 
 from firstmate.linux.neighbours import ArpSocket
 from firstmate.linux.netlink import Address, Link, Netlink
@@ -11,6 +11,9 @@ from firstmate.model.plan import Plan, Transport, Vip, VrrpPlan
 from firstmate.model.units import S, Micros
 from firstmate.vrrp.member import Action, Announce, Claim, Release, Transmit
 from firstmate.vrrp.tracking import link_fact
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address
 
 REPAIR_US: Micros = 1 * S  # how often an address that is missing is put back
 COMPLAINTS_MAX = 16  # kept until they are fetched; more of the same help nobody

@@ -12,10 +12,21 @@ from firstmate.ipc.channel import Channel, EndOfChannel
 from firstmate.ipc.lifeline import Hello, Lifeline
 from firstmate.linux.process import clock_us
 from firstmate.model import jsonable
-from firstmate.model.messages import Beat, FactChanged, Notice, Snapshot, Transition, WantSnapshot, Will
+from firstmate.model.messages import (
+    Beat,
+    Drained,
+    FactChanged,
+    Notice,
+    Park,
+    Snapshot,
+    Transition,
+    WantSnapshot,
+    Will,
+)
 from firstmate.model.plan import Plan
 from firstmate.model.units import S, Micros
 from firstmate.pulse.courier import REPAIR_US, Courier
+from firstmate.pulse.handover import Handover
 from firstmate.vrrp.instance import PeerGone, Signal
 from firstmate.vrrp.packet import BadAdvert
 from firstmate.vrrp.receive import unwrap
@@ -42,14 +53,15 @@ class Loop:
         self._router = Router(plan, now_us)
         self._courier = Courier(plan)
         self._lifeline = _lifeline(plan)
+        self._handover: Handover | None = None  # None: no planned handover is under way
         self._beat = Beat(0)
         self._will = Will((), ())
         self._seq = 0
         self._snapshot_at_us = self._repair_at_us = now_us
         self._stopping = self._reloading = False
         self._doorbell, self._bell = socket.socketpair()
-        self._doorbell.setblocking(False)
-        self._bell.setblocking(False)
+        self._doorbell.settimeout(0)
+        self._bell.settimeout(0)
 
     def start(self) -> None:
         """Open sockets, release what a killed predecessor left, begin. Raises `OSError`."""
@@ -73,6 +85,8 @@ class Loop:
             self._keep_time(now_us)
         self._feed(Signal.SHUTDOWN, clock_us())
         self._send_snapshot(clock_us())
+        if self._handover is not None:
+            self._handover.finish()
         self._lifeline.close()
 
     def release(self) -> None:
@@ -99,6 +113,8 @@ class Loop:
             *self._courier.vrrp.values(),
             *self._lifeline.readers(),
         ]
+        if self._handover is not None:
+            readers += self._handover.taps()
         if self._courier.netlink.events is not None:
             readers.append(self._courier.netlink.events)
         wait_s = max(0, deadline_us - now_us) / S
@@ -118,6 +134,8 @@ class Loop:
             self._hear_ops(now_us)
         for peer in self._lifeline.handle(ready, now_us):
             self._feed(PeerGone(peer), now_us)
+        if self._handover is not None:
+            self._handover.read()
         if self._doorbell.fileno() in ready:
             self._doorbell.recv(256)
         if self._reloading:
@@ -133,7 +151,8 @@ class Loop:
         if now_us >= self._repair_at_us:
             self._repair_at_us = now_us + REPAIR_US
             for vip in self._courier.repair():
-                self._notice("address-missing", f"{vip.ip} was not on {vip.dev} although we are MASTER: put back", now_us)
+                text = f"{vip.ip} was not on {vip.dev} although we are MASTER: put back"
+                self._notice("address-missing", text, now_us)
         if now_us >= self._snapshot_at_us:
             self._send_snapshot(now_us)
 
@@ -175,6 +194,20 @@ class Loop:
                     self._beat = message
                 case WantSnapshot():
                     self._send_snapshot(now_us)
+                case Park():
+                    self._park(now_us)
+                case Drained(parked_at_ns):
+                    self._stopping = True
+                    if self._handover is not None:
+                        self._handover.read()
+                        self._handover.parked(parked_at_ns)
+
+    def _park(self, now_us: Micros) -> None:
+        """A handover without parking loses what is under way, and is a handover all the same."""
+        try:
+            self._handover = self._handover or Handover(self._plan)
+        except OSError as error:
+            self._notice("kernel-refused", f"connections cannot be kept for the successor: {error.strerror}", now_us)
 
     def _feed(self, event: Event, now_us: Micros) -> None:
         self._carry(self._router.handle(event, now_us), now_us)
@@ -218,9 +251,7 @@ class Loop:
         )
         states = {view.name: view.state.value for view in routers}
         priorities = {view.name: view.priority for view in routers}
-        hello = Hello(
-            self._plan.node, self._plan.digest, states, priorities, self._beat.haproxy, self._beat.servers
-        )
+        hello = Hello(self._plan.node, self._plan.digest, states, priorities, self._beat.haproxy, self._beat.servers)
         for peer in self._lifeline.say(hello, now_us):
             self._feed(PeerGone(peer), now_us)
 

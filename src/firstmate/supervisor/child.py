@@ -37,7 +37,7 @@ class Child:
         return self.popen.wait() if self.popen is not None else 0
 
 
-def spawn(
+def spawn(  # noqa: PLR0913 - all but three are by name, and all are Popen's
     name: str,
     command: list[str],
     generation: int,

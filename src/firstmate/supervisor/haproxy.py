@@ -148,5 +148,3 @@ def _be_ordinary() -> None:
     """HAProxy shares the machine fairly; our own nice value is for us alone."""
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, 0)
-
-

@@ -17,6 +17,7 @@ from firstmate.model.messages import (
     ChildExited,
     ChildStarted,
     FactChanged,
+    HandOver,
     KillHaproxy,
     StartHaproxy,
     ToSupervisor,
@@ -33,6 +34,7 @@ from firstmate.supervisor.runtime import Runtime
 
 NICE = -10  # a killed pulse must be spoken for at once; the supervisor is idle otherwise
 SLEEP_MAX_US: Micros = 1 * S
+HAND_OVER_S = 1.2  # ops drains for 0.25 s at most, pulse waits 0.45 s at most
 PULSE_STOP_S, OPS_STOP_S, HAPROXY_DRAIN_S, HAPROXY_STOP_S = 2.0, 2.0, 3.0, 1.0
 FINAL_STATUSES = {70, 77}  # no plan, not allowed: a restart of pulse cannot help
 
@@ -55,8 +57,8 @@ class Supervisor:
         self._exit_code: int | None = None
         self._ready = False
         self._doorbell, bell = socket.socketpair()
-        self._doorbell.setblocking(False)
-        bell.setblocking(False)
+        self._doorbell.settimeout(0)
+        bell.settimeout(0)
         self._bell = bell
 
     def run(self) -> int:
@@ -272,6 +274,7 @@ class Supervisor:
     def _stop(self) -> None:
         """In this order: priority 0, addresses, then the rest."""
         notify("STOPPING=1")
+        self._hand_over()
         self._end(self._family.pulse.child, signal.SIGTERM, PULSE_STOP_S)
         self._executor.execute()  # only when it had to be killed is there anything left to do
         self._end(self._family.ops.child, signal.SIGTERM, OPS_STOP_S)
@@ -285,6 +288,14 @@ class Supervisor:
         with contextlib.suppress(OSError):
             (self._runtime.path / "api.sock").unlink()
         log.info("stopped")
+
+    def _hand_over(self) -> None:
+        """Give ops a moment to let HAProxy finish what is under way; pulse then resigns and ends by itself."""
+        pulse = self._family.pulse.child
+        if pulse is None or self._family.ops.child is None or self._plan.haproxy is None:
+            return
+        if self._to_ops.send(HandOver(clock_us())) and not _wait(pulse.fileno(), HAND_OVER_S):
+            log.warning(f"no planned handover within {HAND_OVER_S:g} s; pulse resigns as it is")
 
     def _end(self, child: Any, number: int, wait_s: float) -> None:
         if child is None:

@@ -16,7 +16,7 @@ OPS_USER = "firstmate"  # made by the package; without it ops keeps our user, wi
 API_BACKLOG = 64
 
 
-class AlreadyRunning(Exception):  # noqa: N818 - it names what is the case
+class AlreadyRunning(Exception):
     """Another firstmate holds this directory."""
 
 

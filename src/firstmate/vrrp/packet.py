@@ -186,5 +186,5 @@ def _pseudo_header(version: int, source: Address, destination: Address, length: 
 
 
 if __name__ == "__main__":
-    _hex, _source, _destination = (sys.argv[1:] + ["192.0.2.11", "224.0.0.18"])[:3]
+    _hex, _source, _destination = [*sys.argv[1:], "192.0.2.11", "224.0.0.18"][:3]
     print(decode(bytes.fromhex(_hex), ip_address(_source), ip_address(_destination)))  # noqa: T201 - it shows itself

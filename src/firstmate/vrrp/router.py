@@ -60,8 +60,7 @@ class Router:
         self.members = {router.name: Member(router, now_us) for router in plan.routers}
         self.facts = Facts()
         self.counters: dict[str, int] = {
-            refusal.value: 0
-            for refusal in (Refusal.PACKET_LENGTH, Refusal.CHECKSUM, Refusal.VERSION, Refusal.VRID)
+            refusal.value: 0 for refusal in (Refusal.PACKET_LENGTH, Refusal.CHECKSUM, Refusal.VERSION, Refusal.VRID)
         }
         self._said: dict[tuple[str, str, str], Micros] = {}
         self._by_wire: dict[tuple[str, int], Member] = {}

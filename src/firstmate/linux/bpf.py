@@ -1,0 +1,56 @@
+"""Classic BPF socket filters, for an unprivileged process too (socket(7), SO_ATTACH_FILTER)."""
+
+import ctypes
+import socket
+import struct
+
+SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
+KEEP = 0xFFFF_FFFF
+
+SYN, SYN_OR_ACK = 0x02, 0x12
+
+Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, k (sock_filter)
+Program = tuple[Instruction, ...]
+
+# fmt: off
+_LOAD_HALF, _LOAD_BYTE, _LOAD_BYTE_X = 0x28, 0x30, 0x50  # BPF_LD | BPF_H | BPF_ABS, ... BPF_IND
+_IPV4_HEADER_LENGTH = 0xB1                               # BPF_LDX | BPF_B | BPF_MSH
+_AND, _IF_EQUAL, _RETURN = 0x54, 0x15, 0x06
+
+NOTHING: Program = ((_RETURN, 0, 0, 0),)
+
+# On a listening TCP socket the filter sees segments from the TCP header on; flags are octet 13.
+ALL_BUT_NEW_CONNECTIONS: Program = (
+    (_LOAD_BYTE, 0, 0, 13),
+    (_AND, 0, 0, SYN_OR_ACK),
+    (_IF_EQUAL, 0, 1, SYN),
+    (_RETURN, 0, 0, 0),
+    (_RETURN, 0, 0, KEEP),
+)
+
+# On a packet socket it sees Ethernet frames.
+ARP_AND_NEW_CONNECTIONS: Program = (
+    (_LOAD_HALF, 0, 0, 12),
+    (_IF_EQUAL, 8, 0, 0x0806),
+    (_IF_EQUAL, 0, 8, 0x0800),
+    (_LOAD_BYTE, 0, 0, 23),            # protocol
+    (_IF_EQUAL, 0, 6, 6),              # TCP
+    (_IPV4_HEADER_LENGTH, 0, 0, 14),
+    (_LOAD_BYTE_X, 0, 0, 14 + 13),     # flags
+    (_AND, 0, 0, SYN_OR_ACK),
+    (_IF_EQUAL, 1, 2, SYN),
+    (_RETURN, 0, 0, 0),
+    (_RETURN, 0, 0, KEEP),
+    (_RETURN, 0, 0, 0),
+)
+# fmt: on
+
+
+def attach(end: socket.socket, program: Program) -> None:
+    """Let only what the program returns KEEP for into the socket. Raises `OSError`."""
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *one) for one in program))
+    end.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(program), ctypes.addressof(code)))
+
+
+def detach(end: socket.socket) -> None:
+    end.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
