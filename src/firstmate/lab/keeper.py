@@ -9,7 +9,6 @@ made it goes away.
 import argparse
 import os
 import selectors
-import shutil
 import signal
 import socket
 import sys
@@ -73,7 +72,7 @@ def _guard(directory: Path, keeper: int) -> None:
         signal.signal(sig, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(keeper, signal.SIGKILL))
     os.waitpid(keeper, 0)
-    shutil.rmtree(directory, ignore_errors=True)
+    state.remove(directory)
 
 
 def _run_keeper(directory: Path, lifeline: socket.socket) -> NoReturn:

@@ -44,6 +44,9 @@ def claim(directory: Path) -> None:
             raise LabError(message) from None
         clear(directory)
         directory.mkdir(parents=True)
+    except PermissionError as error:
+        message = f"{directory} cannot be made ({error.strerror}): remove what is in the way, or set XDG_RUNTIME_DIR"
+        raise LabError(message) from error
     record(directory, {"client": os.getpid()})
 
 
@@ -65,7 +68,14 @@ def clear(directory: Path) -> None:
     for role, pid in _living(directory).items():
         if role != "client":
             _end(pid)
+    remove(directory)
+
+
+def remove(directory: Path) -> None:
+    """Remove the directory of a lab that is down, and the one above it with the last lab."""
     shutil.rmtree(directory, ignore_errors=True)
+    with suppress(OSError):  # other labs are in it
+        directory.parent.rmdir()
 
 
 def _root() -> Path:
