@@ -11,6 +11,7 @@ from firstmate.model.messages import (
     ChildStarted,
     FactChanged,
     FactView,
+    HandOver,
     Notice,
     RouterState,
     Snapshot,
@@ -32,6 +33,7 @@ from firstmate.policy.world import (
     CheckView,
     ConfigAccepted,
     ConfigRefused,
+    Drain,
     Event,
     MasterView,
     PlanLoaded,
@@ -61,6 +63,8 @@ def decide(world: World, event: Event, now_us: Micros) -> Step:
             return _live(world, event, now_us)
         case ChildStarted() | ChildExited():
             return world, [_child_record(event)]
+        case HandOver():
+            return world, [Drain(park=world.leading and isinstance(world.life, Serving))]
         case Snapshot():
             return _snapshot(world, event, now_us)
         case Transition():

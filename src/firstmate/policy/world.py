@@ -111,7 +111,14 @@ class Prepare:
     """Render HAProxy's configuration and have it checked: ends in ConfigAccepted or ConfigRefused."""
 
 
-Action: TypeAlias = FactChanged | Beat | WantSnapshot | StartHaproxy | KillHaproxy | Record | Prepare
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Have HAProxy finish what is under way, then have pulse resign; `park` False: only the latter."""
+
+    park: bool
+
+
+Action: TypeAlias = FactChanged | Beat | WantSnapshot | StartHaproxy | KillHaproxy | Record | Prepare | Drain
 
 # What ops knows.
 
