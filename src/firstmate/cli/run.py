@@ -6,55 +6,61 @@ from pathlib import Path
 
 import click
 
+from firstmate.cli.options import (
+    EXIT_AGAIN,
+    EXIT_CONFIG,
+    EXIT_NOT_ALLOWED,
+    EXIT_UNREACHABLE,
+    Options,
+    with_config,
+    with_node,
+)
+from firstmate.config import report
 from firstmate.config.compile import compile_plan
+from firstmate.config.toml import TEXT_BYTES_MAX
 from firstmate.linux.interfaces import read_host_facts
 from firstmate.model.plan import Plan
-from firstmate.model.problems import Problem
 from firstmate.supervisor import log
 from firstmate.supervisor.loop import Supervisor
 from firstmate.supervisor.runtime import DEFAULT, AlreadyRunning, Runtime
 
-EXIT_RUNNING, EXIT_NOT_ALLOWED, EXIT_CONFIG = 75, 77, 78
-FILE_OCTETS_MAX = 1 << 20  # config refuses more; we do not even read it
 
-
-@click.command()
-@click.option("-c", "--config", "file", default="/etc/firstmate/firstmate.toml", show_default=True, help="The one file.")
-@click.option("--node", envvar="FIRSTMATE_NODE", help="Which [[node]] this host is; otherwise its address tells.")
-def run(file: str, node: str | None) -> None:
+@click.command(short_help="the daemon (systemd Type=notify)")
+@with_config
+@with_node
+@click.pass_obj
+def command(options: Options, node: str | None) -> int:
     """Run the daemon: VRRP, HAProxy, checks. Ends on SIGTERM; SIGHUP reads the file again."""
+    file = os.path.abspath(options.config)  # noqa: PTH100 - resolve() would follow links
     plan = _compile(file, node)
     if plan is None:
-        log.error(f"{file} has errors: nothing was started.  firstmate check {file}")
-        sys.exit(EXIT_CONFIG)
+        return EXIT_CONFIG
     path = Path(os.environ.get("FIRSTMATE_RUNTIME", DEFAULT))
     try:
         supervisor = Supervisor(plan, Runtime(path), lambda: _compile(file, plan.node))
     except AlreadyRunning as error:
         log.error(f"another firstmate (pid {error}) runs in {path}: stop it first, or set FIRSTMATE_RUNTIME")
-        sys.exit(EXIT_RUNNING)
+        return EXIT_AGAIN
+    except PermissionError as error:
+        log.error(f"{path} cannot be used: {error.strerror}; run as root, or set FIRSTMATE_RUNTIME")
+        return EXIT_NOT_ALLOWED
     except OSError as error:
-        log.error(f"{path} cannot be used: {error.strerror or error}; run as root, or set FIRSTMATE_RUNTIME")
-        sys.exit(EXIT_NOT_ALLOWED)
-    sys.exit(supervisor.run())
+        log.error(f"{path} cannot be used: {error.strerror or error}")
+        return EXIT_UNREACHABLE
+    return supervisor.run()
 
 
 def _compile(file: str, node: str | None) -> Plan | None:
-    """The plan of the file as it is now, or None; what is wrong goes to the log."""
+    """The plan of the file as it is now; None when it has errors. What is wrong goes to stderr."""
     try:
         with Path(file).open("rb") as source:
-            text = source.read(FILE_OCTETS_MAX + 1)
+            content = source.read(TEXT_BYTES_MAX + 1)
         host = read_host_facts()
     except OSError as error:
         log.error(f"{error.filename or 'netlink'}: {error.strerror}")
         return None
-    plan, problems = compile_plan(text, os.path.abspath(file), host, node)  # noqa: PTH100 - resolve() would follow links
-    for problem in problems:
-        (log.error if plan is None else log.warning)(_line(problem))
+    plan, problems = compile_plan(content, file, host, node)
+    if problems:
+        end = "Nothing was changed." if plan is None else ""
+        sys.stderr.write(report.render(problems, {file: content.decode(errors="replace")}, end=end) + "\n")
     return plan
-
-
-def _line(problem: Problem) -> str:
-    place = f"{problem.file}:{problem.line}:{problem.column}: " if problem.line else f"{problem.file}: "
-    hint = f" ({problem.hint})" if problem.hint else ""
-    return f"{place}{problem.severity.value}[{problem.code}]: {problem.text}{hint}"
