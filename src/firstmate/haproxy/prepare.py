@@ -82,7 +82,7 @@ def text_for(plan: Plan, ground: Ground) -> tuple[str, int]:
     try:
         if not own:
             return render(plan, ground), 0
-        with open(own, encoding="utf-8", errors="surrogateescape") as file:
+        with Path(own).open(encoding="utf-8", errors="surrogateescape") as file:
             return with_socket(file.read(CONFIG_BYTES_MAX), plan, ground)
     except UnsafeValue as error:
         raise Refused(Problem("E411", str(error), file=plan.source)) from error

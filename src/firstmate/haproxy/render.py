@@ -24,10 +24,13 @@ HASHED = ("source", "uri", "url_param", "hdr", "hash", "rdp-cookie")  # a lost s
 
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _UNSAFE = re.compile(r"[\s'\"#\\\x00-\x1f\x7f]")
-_SECTIONS = frozenset(
-    "global defaults listen frontend backend peers ring resolvers userlist cache mailers program "
-    "http-errors fcgi-app log-forward crt-store traces acme log-profile healthcheck .if .elif .else .endif".split()
-)
+# fmt: off
+_SECTIONS = frozenset({
+    "global", "defaults", "listen", "frontend", "backend", "peers", "ring", "resolvers", "userlist", "cache",
+    "mailers", "program", "http-errors", "fcgi-app", "log-forward", "crt-store", "traces", "acme", "log-profile",
+    "healthcheck", ".if", ".elif", ".else", ".endif",
+})
+# fmt: on
 
 
 class UnsafeValue(ValueError):

@@ -21,7 +21,7 @@ async def ask(path: str, command: str) -> str:
     """Send `command`, wait for the whole answer. The caller sets the deadline. Raises `NoAnswer`."""
     loop = asyncio.get_running_loop()
     with _closing_socket() as sock:
-        sock.setblocking(False)
+        sock.settimeout(0)
         try:
             sock.connect(path)  # a unix socket connects at once, or not at all
             await loop.sock_sendall(sock, command.encode() + b"\n")

@@ -45,6 +45,7 @@ from firstmate.policy.world import (
 )
 
 PREPARE_AGAIN_US: Micros = 10 * S  # HAProxy may have been installed, or a name resolves again
+TELL_AGAIN_US: Micros = 900 * MS  # pulse answers in its next snapshot, a second later
 SETTLE_US: Micros = 500 * MS  # the supervisor's news of an exit reach pulse before they reach us
 
 Step = tuple[World, list[Action]]
@@ -144,10 +145,10 @@ def _live(world: World, event: LifeEvent, now_us: Micros) -> Step:
     restarts = world.restarts + (isinstance(event, ChildExited) and life is not was)
     servers = world.servers if isinstance(life, Serving) else ()
     world = replace(world, life=life, restarts=restarts, servers=servers)
-    return world, [*actions, *_life_records(was, life, event, now_us)]
+    return world, [*actions, *_life_records(was, life, event, now_us, leading=world.leading)]
 
 
-def _life_records(was: Life, life: Life, event: LifeEvent, now_us: Micros) -> list[Action]:
+def _life_records(was: Life, life: Life, event: LifeEvent, now_us: Micros, *, leading: bool) -> list[Action]:
     fields = {"generation": life.generation}
     match was, life:
         case _, Absent(why=why) if isinstance(event, ChildExited) and life is not was:
@@ -164,7 +165,8 @@ def _life_records(was: Life, life: Life, event: LifeEvent, now_us: Micros) -> li
             after = format_duration(now_us - was.since_us)
             return [Record("info", "haproxy", f"HAProxy {version} answers, {after} after it began", fields)]
         case Hung(), Killing():
-            return [Record("warning", "haproxy", "the addresses are gone from here; HAProxy is killed", fields)]
+            gone = "did not leave in time" if leading else "are gone from here"
+            return [Record("warning", "haproxy", f"the addresses {gone}; HAProxy is killed", fields)]
         case ((Starting() | Serving()), (Hung(why=why) | Killing(why=why) | lives.Silent(why=why))):
             return [Record("error", "haproxy", why, fields)]
         case _:
@@ -190,10 +192,16 @@ def _servers_seen(world: World, event: ServersSeen) -> Step:
 
 def _snapshot(world: World, event: Snapshot, now_us: Micros) -> Step:
     states = {router.name: router.state for router in event.routers}
+    if world.snapshot is None or world.snapshot.pid != event.pid:
+        world = replace(world, told_at_us=None)
     world = replace(world, snapshot=event, states=states, seq=event.seq)
     world = replace(world, masters=_masters(world, now_us))
     world, actions = _look(world, now_us)
-    return world, [*actions, *_facts_again(world, event, now_us)]
+    told_at_us = world.told_at_us
+    if told_at_us is not None and now_us - told_at_us < TELL_AGAIN_US:
+        return world, actions
+    again = _facts_again(world, event, now_us)
+    return (replace(world, told_at_us=now_us) if again else world), [*actions, *again]
 
 
 def _transition(world: World, event: Transition, now_us: Micros) -> Step:

@@ -11,7 +11,6 @@ from firstmate.model.units import MS, S, Micros
 FIRST_US: Micros = 0  # the first restart is at once: a crash is most often alone
 SECOND_US: Micros = 100 * MS
 LONGEST_US: Micros = 10 * S
-GROWTH = 2
 HEALTHY_US: Micros = 60 * S  # after so long a life the next restart is a first one again
 
 
@@ -57,7 +56,7 @@ class Restarts:
     def _pause_us(self) -> Micros:
         if self.tries == 1:
             return FIRST_US
-        return min(SECOND_US * GROWTH ** min(self.tries - 2, 20), LONGEST_US)
+        return min(SECOND_US << min(self.tries - 2, 20), LONGEST_US)  # doubles each time
 
 
 def cause(status: int) -> str:

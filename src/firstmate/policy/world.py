@@ -153,6 +153,7 @@ class World:
     masters: dict[str, MasterView] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
     seq: int | None = None  # of pulse's last message; None: none came yet
+    told_at_us: Micros | None = None  # when pulse was last told again what it should know; None: this one never
 
     @property
     def leading(self) -> bool:

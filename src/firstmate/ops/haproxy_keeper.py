@@ -1,0 +1,158 @@
+"""Watches HAProxy over its runtime socket, and prepares what it runs with. Decides nothing.
+
+A probe begins each `probe_interval`, also while older ones wait: a hang is then seen one deadline and one
+interval after it began. A probe whose deadline fell into a time when we ourselves were kept off the
+processor waits on: what we missed says nothing of HAProxy.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from firstmate.haproxy.prepare import Refused, prepare
+from firstmate.haproxy.render import Ground, socket_path, state_path
+from firstmate.haproxy.sockets import NoAnswer, ask
+from firstmate.haproxy.stats import BadAnswer, Info, parse_info, parse_servers
+from firstmate.linux.process import clock_us
+from firstmate.model.plan import HaproxyPlan, HaproxyRun, Plan
+from firstmate.model.units import MS, S, Micros, format_duration
+from firstmate.policy.health import LATE_US, grace_us
+from firstmate.policy.life import Absent, Answered, Missed, Serving
+from firstmate.policy.world import ConfigAccepted, ConfigRefused, Event, ServersSeen, ServerView, World
+
+PROBES_AT_ONCE = 4
+STATS_INTERVAL_US: Micros = 1 * S
+STATS_TIMEOUT_S = 1.0
+STATE_TIMEOUT_S = 2.0
+STALLS_KEPT = 8
+STATE_KEPT_S = 5.0  # a reload has read the file by then; a later start must not find old states
+
+
+class Keeper:
+    """`world` gives the world of now, `put` takes what was seen."""
+
+    def __init__(self, ground: Ground, world: Callable[[], World], put: Callable[[Event], None]) -> None:
+        self._ground, self._world, self._put = ground, world, put
+        self._stalls: deque[tuple[Micros, Micros]] = deque(maxlen=STALLS_KEPT)  # when, how late we were
+        self._outstanding = 0
+        self._parents: tuple[int, int | None] = (0, None)  # of the worker seen last
+        self._preparing = asyncio.Lock()
+        self._saves = 0
+
+    async def probe_forever(self) -> None:
+        due_us = clock_us()
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                haproxy = self._world().plan.haproxy
+                if haproxy is not None and self._expected(haproxy) and self._outstanding < PROBES_AT_ONCE:
+                    tasks.create_task(self._probe(haproxy, tasks))
+                interval_us = haproxy.probe_interval_us if haproxy is not None else 100 * MS
+                now_us = clock_us()
+                due_us = max(due_us + interval_us, now_us)
+                await asyncio.sleep((due_us - now_us) / S)
+                late_us = clock_us() - due_us
+                if late_us > LATE_US:
+                    self._stalls.append((clock_us(), late_us))
+
+    async def read_stats_forever(self) -> None:
+        """The states of the servers, for people: nothing depends on them."""
+        while True:
+            await asyncio.sleep(STATS_INTERVAL_US / S)
+            world = self._world()
+            if not isinstance(world.life, Serving):
+                continue
+            with contextlib.suppress(NoAnswer, BadAnswer, TimeoutError):
+                async with asyncio.timeout(STATS_TIMEOUT_S):
+                    text = await ask(self._socket(world.plan), "show stat -1 4 -1")
+                found = [ServerView(s.service, s.server, s.up, s.status, s.why) for s in parse_servers(text)]
+                self._put(ServersSeen(tuple(found)))
+
+    async def prepare(self) -> None:
+        """Render, check and put in place what the plan of now asks for."""
+        async with self._preparing:
+            plan = self._world().plan
+            try:
+                done = await asyncio.to_thread(prepare, plan, self._ground)
+            except Refused as refused:
+                self._put(ConfigRefused(refused.problems))
+            else:
+                self._put(ConfigAccepted(done.binary.path, done.binary.version_text, done.config, done.digest))
+
+    async def save_states(self) -> None:
+        """Before a reload: weights, drains and check results for the next worker (best effort)."""
+        plan = self._world().plan
+        if not isinstance(self._world().life, Serving):
+            return
+        self._saves += 1
+        with contextlib.suppress(NoAnswer, TimeoutError, OSError):
+            async with asyncio.timeout(STATE_TIMEOUT_S):
+                text = await ask(self._socket(plan), "show servers state")
+            await asyncio.to_thread(self._state_file.write_text, text)
+
+    async def forget_states(self) -> None:
+        """After a reload: a start much later must not take up drains of long ago."""
+        save = self._saves
+        await asyncio.sleep(STATE_KEPT_S)
+        if save == self._saves:
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(self._state_file.write_text, "1\n")
+
+    @property
+    def _state_file(self) -> Path:
+        return Path(state_path(self._ground.runtime))
+
+    def _socket(self, plan: Plan) -> str:
+        return socket_path(plan, self._ground.runtime)
+
+    def _expected(self, haproxy: HaproxyPlan) -> bool:
+        return haproxy.run is HaproxyRun.EXTERNAL or not isinstance(self._world().life, Absent)
+
+    async def _probe(self, haproxy: HaproxyPlan, tasks: asyncio.TaskGroup) -> None:
+        started_us = clock_us()
+        deadline_us = started_us + haproxy.probe_deadline_us
+        self._outstanding += 1
+        asking = tasks.create_task(self._ask_info())
+        try:
+            done, _ = await asyncio.wait({asking}, timeout=haproxy.probe_deadline_us / S)
+            if not done:
+                late_us = max(clock_us() - deadline_us, self._stalled_us(started_us))
+                done, _ = await asyncio.wait({asking}, timeout=grace_us(late_us) / S)
+            if not done:
+                why = f"no answer within {format_duration(haproxy.probe_deadline_us)}"
+                self._put(Missed(started_us, why))
+                return
+            answer = asking.result()
+            if isinstance(answer, str):
+                self._put(Missed(started_us, answer))
+                return
+            parent = await self._parent_of(answer.pid)
+            self._put(Answered(started_us, answer.pid, parent, answer.version, answer.uptime_s * S))
+        finally:
+            asking.cancel()
+            self._outstanding -= 1
+
+    async def _ask_info(self) -> Info | str:
+        """What HAProxy says of itself, or why there was no answer."""
+        try:
+            return parse_info(await ask(self._socket(self._world().plan), "show info"))
+        except (NoAnswer, BadAnswer) as error:
+            return str(error)
+
+    def _stalled_us(self, since_us: Micros) -> Micros:
+        """The longest time that we ourselves were late since then."""
+        return max((late_us for at_us, late_us in self._stalls if at_us >= since_us), default=0)
+
+    async def _parent_of(self, pid: int) -> int | None:
+        """The master of this worker, asked once for each worker; None: /proc does not tell."""
+        if self._parents[0] != pid:
+            self._parents = (pid, await asyncio.to_thread(_parent, pid))
+        return self._parents[1]
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return None

@@ -1,0 +1,138 @@
+"""What is amiss, worst first: each one sentence, with the command that helps where there is one."""
+
+from firstmate.model.units import S, Micros, format_duration
+from firstmate.policy.life import Absent, Hung, Killing, Serving, Silent, Starting
+from firstmate.policy.view import fresh_peers, node_name, peer_masters
+from firstmate.policy.world import World
+
+PULSE_OLD_US: Micros = 3 * S  # pulse tells of itself each second
+NOTICE_SHOWN_US: Micros = 60 * S
+TROUBLES_MAX = 20
+
+
+def troubles(world: World, now_us: Micros) -> tuple[str, ...]:
+    """At most `TROUBLES_MAX` sentences; the last then says how many more there are."""
+    found = [
+        *_routers(world, now_us),
+        *_pulse(world, now_us),
+        *_config(world),
+        *_haproxy(world, now_us),
+        *_checks(world),
+        *_servers(world),
+        *_peers(world, now_us),
+        *_notices(world, now_us),
+    ]
+    if len(found) > TROUBLES_MAX:
+        more = len(found) - TROUBLES_MAX + 1
+        found = [*found[: TROUBLES_MAX - 1], f"and {more} more: `firstmate status -o json` has all servers and nodes"]
+    return tuple(found)
+
+
+def standby_faults(world: World, now_us: Micros) -> list[str]:
+    """Why this node could not take over now, in two or three words each."""
+    faults = []
+    if world.plan.haproxy is not None and not isinstance(world.life, Serving):
+        faults.append("HAProxy starting" if isinstance(world.life, Starting) else "HAProxy down")
+    faults += [f"check {name} fails" for name, view in world.checks.items() if view.health.up is False]
+    if world.snapshot is None or now_us - world.snapshot.at_us > PULSE_OLD_US:
+        faults.append("pulse is silent")
+    return faults
+
+
+def _routers(world: World, now_us: Micros) -> list[str]:
+    found = []
+    for router in world.plan.routers:
+        master = world.masters.get(router.name)
+        if world.snapshot is not None and (master is None or not master.node):
+            found.append(f"{router.name}: nobody is MASTER as seen from {world.plan.node}: the address is not served")
+        claims = peer_masters(world, router.name, now_us)
+        if master is not None and master.node == world.plan.node and claims:
+            both = ", ".join([world.plan.node, *claims])
+            found.append(f"{router.name}: more than one node is MASTER ({both}): they do not hear each other's adverts")
+        view = (
+            next((view for view in world.snapshot.routers if view.name == router.name), None)
+            if world.snapshot
+            else None
+        )
+        if view is not None and view.state.value == "MASTER" and not view.held:
+            found.append(f"{router.name}: {world.plan.node} is MASTER, but its addresses are not on the interface")
+    return found
+
+
+def _pulse(world: World, now_us: Micros) -> list[str]:
+    if world.snapshot is None:
+        return ["pulse has not said anything yet: the states of the virtual routers are not known"]
+    age_us = now_us - world.snapshot.at_us
+    if age_us > PULSE_OLD_US:
+        return [f"pulse has been silent for {format_duration(age_us)}: what is said of the virtual routers is that old"]
+    return []
+
+
+def _config(world: World) -> list[str]:
+    help_text = f"firstmate check {world.plan.source}".strip()
+    kept = " (HAProxy goes on with the one before)" if not isinstance(world.life, Absent) else ""
+    return [f"{_place(problem.file, problem.line)}{problem.text}{kept}   {help_text}" for problem in world.problems]
+
+
+def _place(file: str, line: int) -> str:
+    return f"{file}:{line}: " if file and line else ""
+
+
+def _haproxy(world: World, now_us: Micros) -> list[str]:
+    if world.plan.haproxy is None or (world.problems and isinstance(world.life, Absent)):
+        return []  # said already
+    node, since = world.plan.node, format_duration(max(0, now_us - world.life.since_us))
+    match world.life:
+        case Absent(why=why, generation=generation) if generation:
+            return [f"{node} cannot serve: {why}, {since} ago"]
+        case Absent(why=why):
+            return [f"{node} cannot serve: HAProxy is {why}"]
+        case Hung(why=why) | Killing(why=why):
+            return [f"{node} cannot serve: {why}; it is killed and started again"]
+        case Silent(why=why):
+            return [f"{node} cannot serve: {why}, since {since}; it is not firstmate's to restart"]
+        case Starting(why=why):
+            return [f"{node} cannot serve yet: HAProxy is {why} ({since})"]
+        case Serving():
+            return []
+
+
+def _checks(world: World) -> list[str]:
+    return [
+        f'{world.plan.node} is unfit: check "{name}" fails' + (f": {view.line}" if view.line else "")
+        for name, view in world.checks.items()
+        if view.health.up is False
+    ]
+
+
+def _servers(world: World) -> list[str]:
+    return [
+        f"{server.service}/{server.server} is {server.status}" + (f": {server.why}" if server.why else "")
+        for server in world.servers
+        if not server.up
+    ]
+
+
+def _peers(world: World, now_us: Micros) -> list[str]:
+    found = []
+    fresh = {peer.address: peer for peer in fresh_peers(world, now_us)}
+    known = {peer.address: peer for peer in world.snapshot.peers} if world.snapshot else {}
+    for node in world.plan.nodes:
+        if node.name == world.plan.node or node.address not in known:
+            continue
+        peer = fresh.get(node.address)
+        if peer is None:
+            spoke_us = known[node.address].at_us
+            ago = f"for {format_duration(now_us - spoke_us)}" if spoke_us else "since we began"
+            found.append(f"{node.name} has told nothing of itself {ago}   run `firstmate status` there")
+        elif peer.config and world.plan.digest and peer.config != world.plan.digest:
+            found.append(
+                f"{node_name(world, node.address)} runs another configuration ({peer.config[:6]}, here "
+                f"{world.plan.digest[:6]})   run `firstmate check` on both"
+            )
+    return found
+
+
+def _notices(world: World, now_us: Micros) -> list[str]:
+    recent = [notice.text for notice in world.notices if now_us - notice.at_us <= NOTICE_SHOWN_US]
+    return list(dict.fromkeys(recent))
