@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from firstmate.model.messages import Bequest, HeldAddress, RouterState, RouterView
 from firstmate.model.plan import Transport, Vip, VrrpPlan
@@ -174,6 +174,8 @@ class Member:
             case Addresses.ANNOUNCE:
                 self.announcer.again(now_us)
                 return []
+            case _:
+                assert_never(action)
 
     def _transmit(self, priority: int) -> list[Action]:
         if priority not in self._transmits:

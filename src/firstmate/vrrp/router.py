@@ -6,7 +6,7 @@ as a `Changed` among them, an oddity that an operator should hear of as a `Notic
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from firstmate.model.messages import FactChanged, FactView, RouterState, RouterView, Will
 from firstmate.model.plan import Plan, VrrpPlan
@@ -87,6 +87,8 @@ class Router:
                 return [out for one in started for out in self._weigh(one, now_us)]
             case Signal.SHUTDOWN | PeerGone():
                 return [out for one in self.members.values() for out in self._step(one, event, now_us)]
+            case _:
+                assert_never(event)
 
     def release_leftovers(self, found: set[IPv4Address]) -> list[Action]:
         """Addresses with our mark that a killed predecessor left: resign, release; call before STARTUP."""
