@@ -1,0 +1,202 @@
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+from tests.rules.vrrp.example import DOWN, LOWER, NOW, OTHER_VIP, OURS, PEER, PLAN, VIP
+
+from firstmate.model.messages import Bequest, HeldAddress, RouterState, RouterView
+from firstmate.model.plan import Transport, VrrpPlan
+from firstmate.model.units import MS, S, Micros
+from firstmate.vrrp.instance import Event, Heard, Master, Signal, Unfit
+from firstmate.vrrp.member import Announce, Claim, Member, Release, Transmit
+from firstmate.vrrp.packet import GROUP_IPV4, Advert, Refusal, decode
+
+START, STOP, TIMER = Signal.STARTUP, Signal.SHUTDOWN, Signal.TIMER
+MULTI = replace(PLAN, transport=Transport.MULTICAST)
+LED = NOW + DOWN  # when a member that started at NOW becomes MASTER
+STRONGER, WEAKER = Heard(101, S, PEER), Heard(99, S, PEER)
+
+
+def master(plan: VrrpPlan = PLAN) -> Member:
+    member = Member(plan, NOW)
+    member.handle(START, NOW)
+    member.handle(TIMER, LED)
+    return member
+
+
+def sent(actions: list[object]) -> list[tuple[IPv4Address, Advert]]:
+    """Each advert with its destination, decoded."""
+    return [
+        (one.destination, decode(one.pdu, one.source, one.destination)) for one in actions if isinstance(one, Transmit)
+    ]
+
+
+def advert(priority: int) -> Advert:
+    return Advert(3, 50, priority, S, (VIP.ip,))
+
+
+def test_promotion_says_it_claims_and_announces_in_this_order() -> None:  # C14, C85, C87
+    member = Member(PLAN, NOW)
+    assert member.handle(START, NOW) == []
+    to_peer, to_lower, *rest = member.handle(TIMER, LED)
+    assert sent([to_peer, to_lower]) == [(PEER, advert(100)), (LOWER, advert(100))]
+    assert rest == [Claim("web", (VIP,)), Announce("web", (VIP,), 5)]
+    assert [one.interface for one in (to_peer, to_lower) if isinstance(one, Transmit)] == ["eth0", "eth0"]
+
+
+def test_multicast_is_one_packet_to_the_group() -> None:  # C11
+    member = Member(MULTI, NOW)
+    member.handle(START, NOW)
+    assert sent([*member.handle(TIMER, LED)]) == [(GROUP_IPV4, advert(100))]
+
+
+def test_announcements_follow_their_own_clock() -> None:  # C85
+    member = master(replace(PLAN, advert_interval_us=40 * S))
+    first = NOW + 3 * 40 * S + 24_375 * MS
+    member.handle(TIMER, first)
+    assert member.deadline_us == first + 5 * S
+    assert member.handle(TIMER, first + 5 * S) == [Announce("web", (VIP,), 5)]
+    assert member.counters["garp_sent"] == 10
+
+
+def test_demotion_ends_announcements() -> None:  # C88
+    member = master()
+    actions = member.handle(STRONGER, LED + 1)
+    assert actions[-1] == Release("web", (VIP,))
+    assert sent([*actions]) == [(PEER, advert(100)), (LOWER, advert(100))]
+    assert member.handle(TIMER, LED + 5 * S - 1) != [Announce("web", (VIP,), 5)]
+
+
+def test_stop_resigns_once_to_each_before_the_addresses_go() -> None:  # C68
+    member = master()
+    actions = member.handle(STOP, LED + 1)
+    assert sent([*actions]) == [(PEER, advert(0)), (LOWER, advert(0))]
+    assert actions[2:] == [Release("web", (VIP,))]
+    assert member.counters["sent_pri_zero"] == 1
+    assert member.deadline_us is None
+
+
+def test_contest_is_announced() -> None:  # C84
+    member = master()
+    member.handle(WEAKER, LED + 2 * S)
+    assert member.counters["garp_sent"] == 10
+    assert member.handle(WEAKER, LED + 2 * S + 1)[2:] == []
+
+
+def test_counters() -> None:  # C77, C92
+    member = master()
+    member.handle(TIMER, LED + S)
+    member.handle(STRONGER, LED + S + 1)
+    member.handle(TIMER, LED + S + 1 + DOWN)
+    member.handle(Unfit("link"), LED + S + 2 + DOWN)
+    wanted = {"master_transitions": 2, "release_master": 2, "sent_advertisements": 5, "sent_pri_zero": 1}
+    assert {name: member.counters[name] for name in wanted} == wanted
+    assert set(member.counters) >= {refusal.value for refusal in Refusal} | {"rcvd_advertisements", "rcvd_pri_zero"}
+    assert member.epoch == 2
+
+
+def test_since_is_when_the_state_changed() -> None:
+    member = master()
+    member.handle(TIMER, LED + S)
+    assert (member.since_us, member.state) == (LED, RouterState.MASTER)
+    member.handle(STOP, LED + S)
+    assert (member.since_us, member.state) == (LED + S, RouterState.INIT)
+
+
+def test_will_is_what_a_stop_would_do() -> None:
+    member = master()
+    bequests, held = member.will()
+    wanted = [one for one in member.handle(STOP, LED) if isinstance(one, Transmit)]
+    assert bequests == tuple(Bequest(one.interface, one.source, one.destination, one.pdu) for one in wanted)
+    assert held == (HeldAddress(VIP.ip, 24, "eth0"),)
+    assert member.will() == ((), ())
+    assert member.counters["sent_pri_zero"] == 1  # a will is no sending
+
+
+def test_leftovers_are_resigned_first() -> None:
+    member = Member(PLAN, NOW)
+    actions = member.resign_leftovers((VIP,))
+    assert sent([*actions]) == [(PEER, advert(0)), (LOWER, advert(0))]
+    assert actions[2:] == [Release("web", (VIP,))]
+
+
+def test_adopt_as_backup_changes_what_is_sent_later() -> None:  # C80: a lower priority is told by the next advert
+    member = Member(PLAN, NOW)
+    member.handle(START, NOW)
+    assert member.adopt(replace(PLAN, priority=90, vips=(OTHER_VIP,)), NOW) == []
+    assert sent([*member.handle(TIMER, LED)])[0][1] == Advert(3, 50, 90, S, (OTHER_VIP.ip,))
+
+
+def test_adopt_as_master_tells_a_changed_priority_next() -> None:  # C80
+    member = master()
+    assert member.adopt(replace(PLAN, priority=90), LED) == []
+    assert sent([*member.handle(TIMER, LED + S)])[0][1] == advert(90)
+
+
+def test_adopt_as_master_exchanges_addresses() -> None:
+    member = master(replace(PLAN, vips=(VIP,)))
+    plan = replace(PLAN, vips=(OTHER_VIP,))
+    wanted = [Release("web", (VIP,)), Claim("web", (OTHER_VIP,)), Announce("web", (OTHER_VIP,), 5)]
+    assert member.adopt(plan, LED + S) == wanted
+    assert member.adopt(plan, LED + S) == []
+    assert member.adopt(replace(PLAN, vips=()), LED + S) == [Release("web", (OTHER_VIP,))]
+
+
+def test_nothing_to_announce_without_addresses() -> None:
+    member = Member(replace(PLAN, version=2, vips=()), NOW)
+    member.handle(START, NOW)
+    assert member.handle(TIMER, LED)[2:] == [Claim("web", ())]
+    assert member.counters["garp_sent"] == 0
+
+
+def view(member: Member, *, held: bool = False) -> RouterView:
+    return replace(member.view(held=held), counters={})
+
+
+def test_view_of_each_state() -> None:
+    idle = RouterView(
+        name="web",
+        vrid=50,
+        state=RouterState.INIT,
+        priority=100,
+        since_us=NOW,
+        reason="not started",
+        epoch=0,
+        master=None,
+        master_priority=None,
+        heard_at_us=None,
+        down_at_us=None,
+        down_interval_us=DOWN,
+        addresses=("203.0.113.1/24",),
+        held=False,
+        counters={},
+    )
+    member = Member(PLAN, NOW)
+    assert view(member) == idle
+    member.handle(START, NOW)
+    backup = replace(idle, state=RouterState.BACKUP, reason="started", down_at_us=LED)
+    assert view(member) == backup
+    member.handle(Heard(200, 100 * MS, PEER), NOW)
+    learned: Micros = 360_937
+    obeying = replace(backup, master=PEER, master_priority=200, down_at_us=NOW + learned, down_interval_us=learned)
+    assert view(member) == obeying
+    member.handle(Heard(0, S, PEER), NOW)
+    assert view(member) == replace(obeying, master=None, master_priority=None, down_at_us=NOW + 60_937)
+    member.handle(Unfit("link"), NOW + 1)
+    ill = replace(idle, state=RouterState.FAULT, priority=0, since_us=NOW + 1, reason="link")
+    assert view(member) == ill
+
+
+def test_view_of_a_master() -> None:
+    member = master()
+    found = view(member, held=True)
+    assert (found.state, found.held, found.epoch) == (RouterState.MASTER, True, 1)
+    assert (found.master, found.master_priority, found.down_at_us) == (OURS, 100, None)
+    assert member.view(held=True).counters == member.counters
+    assert isinstance(member.instance.state, Master)
+
+
+def test_same_advert_is_encoded_once() -> None:
+    member = master()
+    events: list[Event] = [TIMER, TIMER]
+    first, second = (member.handle(event, LED + n * S) for n, event in enumerate(events, 1))
+    assert first[0] is second[0]

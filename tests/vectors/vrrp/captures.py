@@ -1,0 +1,81 @@
+"""The captured frames of `index.json` as records. Reading fails when there are none."""
+
+import json
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from typing import Any
+
+INDEX = Path(__file__).parent / "index.json"
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedAdvert:
+    file: str
+    n: int
+    times: int
+    daemon: str
+    src: IPv4Address | IPv6Address
+    dst: IPv4Address | IPv6Address
+    ttl: int
+    version: int
+    vrid: int
+    priority: int
+    interval_us: int
+    auth_type: int
+    auth_data: bytes
+    addresses: tuple[IPv4Address | IPv6Address, ...]
+    checksum_ok_with: tuple[str, ...]
+    carrier: str
+    pdu: bytes
+    frame: bytes
+
+    def __str__(self) -> str:
+        return f"{self.file.removesuffix('.pcap')}-{self.n}"
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedArp:
+    file: str
+    n: int
+    times: int
+    daemon: str
+    mac: bytes
+    ip: IPv4Address
+    frame: bytes
+
+    def __str__(self) -> str:
+        return f"{self.file.removesuffix('.pcap')}-{self.n}"
+
+
+def adverts() -> list[CapturedAdvert]:
+    return [_advert(entry) for entry in json.loads(INDEX.read_text())["adverts"]]
+
+
+def gratuitous_arps() -> list[CapturedArp]:
+    return [
+        CapturedArp(
+            **entry
+            | {
+                "mac": bytes.fromhex(entry["mac"].replace(":", "")),
+                "ip": IPv4Address(entry["ip"]),
+                "frame": bytes.fromhex(entry["frame"]),
+            }
+        )
+        for entry in json.loads(INDEX.read_text())["gratuitous_arps"]
+    ]
+
+
+def _advert(entry: dict[str, Any]) -> CapturedAdvert:
+    return CapturedAdvert(
+        **entry
+        | {
+            "src": ip_address(entry["src"]),
+            "dst": ip_address(entry["dst"]),
+            "auth_data": bytes.fromhex(entry["auth_data"]),
+            "addresses": tuple(map(ip_address, entry["addresses"])),
+            "checksum_ok_with": tuple(entry["checksum_ok_with"]),
+            "pdu": bytes.fromhex(entry["pdu"]),
+            "frame": bytes.fromhex(entry["frame"]),
+        }
+    )
