@@ -108,7 +108,7 @@ class Loop:
             self.stop()  # the supervisor holds every end: when one is closed, it is gone
 
     async def _decide_forever(self) -> None:
-        beat_at_us = clock_us()
+        beat_at_us = clock_us() + BEAT_US  # the first one knows whether HAProxy answers
         while True:
             deadline = deadline_us(self.world)
             due_us = beat_at_us if deadline is None else min(beat_at_us, deadline)

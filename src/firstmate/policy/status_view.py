@@ -167,7 +167,7 @@ def _headline(world: World, nodes: tuple[NodeStatus, ...], now_us: Micros) -> st
             parts.append(f"standby ready: none ({', '.join(others)})")
     takeover_us = _takeover_us(world, nodes)
     if ready and takeover_us is not None:
-        parts.append(f"takeover about {format_duration(takeover_us)}")
+        parts.append(f"takeover about {takeover_us / S:.1f} s")
     elif len(nodes) > 1 and not ready and not _leads_shared(nodes):
         parts.append("a second failure means an outage")
     if any(not node.reachable for node in nodes):

@@ -1,0 +1,167 @@
+"""`firstmate status`: the cluster as seen from here."""
+
+import os
+import sys
+from datetime import datetime
+
+import click
+
+from firstmate.cli.options import EXIT_NOT_ALLOWED, EXIT_UNREACHABLE, Options, with_config, with_output
+from firstmate.cli.tables import WIDTH, cut, flow, table, wrap
+from firstmate.ipc.api_client import NotAllowed, Unreachable, get
+from firstmate.model import jsonable
+from firstmate.model.status import NodeStatus, RouterStatus, Status
+from firstmate.model.units import S, format_duration
+
+RUNTIME_DEFAULT = "/run/firstmate"
+PULSE_OLD_S = 3.0
+HAPROXY_WIDTH_MAX = 28
+DIGEST_SHOWN = 6
+COLOURS = {"HEALTHY": "green", "DEGRADED": "yellow", "DOWN": "red"}
+OK, WARNING, CRITICAL, UNKNOWN = 0, 1, 2, 3  # codes of monitoring plugins, for --check alone
+
+
+@click.command(short_help="the cluster as seen from here")
+@with_config
+@with_output("table", "json")
+@click.option("--check", is_flag=True, help="One line and an exit code for monitoring: 0, 1, 2, 3.")
+@click.option("--socket", "socket_path", metavar="PATH", help="The daemon's API (default: api.sock of its directory).")
+@click.pass_obj
+def status(options: Options, socket_path: str | None, *, check: bool) -> int:
+    """Show who is MASTER and why, what each node is fit for, and what is amiss."""
+    path = socket_path or os.environ.get("FIRSTMATE_RUNTIME", RUNTIME_DEFAULT) + "/api.sock"
+    try:
+        body = get(path, "/status")
+        document = jsonable.loads(Status, body)
+    except (Unreachable, jsonable.BadJson) as error:
+        return _unreachable(error, check=check)
+    if check:
+        click.echo(check_line(document))
+        return check_code(document)
+    if options.output == "json":
+        click.echo(body.decode().rstrip("\n"))
+        return 0
+    click.echo(_printable(render(document, colour=_colour())))
+    return 0
+
+
+def _unreachable(error: Exception, *, check: bool) -> int:
+    text = str(error) if isinstance(error, Unreachable) else f"the daemon's answer is of another version: {error}"
+    if check:
+        click.echo(f"UNKNOWN - {text}")
+        return UNKNOWN
+    if isinstance(error, NotAllowed):
+        click.echo(f"{text}.", err=True)
+        return EXIT_NOT_ALLOWED
+    click.echo(f"{text}.\nStart it with `systemctl start firstmate`, or `firstmate run -c FILE`.", err=True)
+    return EXIT_UNREACHABLE
+
+
+def check_code(document: Status) -> int:
+    """The code of a monitoring plugin: CRITICAL also when nobody could take over."""
+    nobody_ready = len(document.nodes) > 1 and all(node.ready != "yes" for node in document.nodes)
+    leaders = sum("MASTER" in node.states.values() for node in document.nodes)
+    if document.health == "HEALTHY":
+        return OK
+    if document.health == "DOWN" or (nobody_ready and leaders < 2):
+        return CRITICAL
+    return WARNING
+
+
+def check_line(document: Status) -> str:
+    word = ("OK", "WARNING", "CRITICAL", "UNKNOWN")[check_code(document)]
+    troubles = f" ({'; '.join(document.troubles)})" if document.troubles else ""
+    return f"{word} - {document.cluster} {document.health}: {document.headline.replace('   ', ', ')}{troubles}"
+
+
+def render(document: Status, *, colour: bool = False) -> str:
+    """The whole answer as text of at most 100 columns."""
+    blocks = [_head(document, colour=colour)]
+    if document.routers:
+        blocks.append(_routers(document))
+    blocks.append(_nodes(document))
+    return "\n\n".join(blocks)
+
+
+def _head(document: Status, *, colour: bool) -> str:
+    first = f"{document.cluster}  {document.health}   "
+    lines = [flow(document.headline.split("   "), first=first)]
+    lines += [wrap(trouble, first="! ") for trouble in document.troubles]
+    text = "\n".join(lines)
+    if not colour:
+        return text
+    return text.replace(document.health, click.style(document.health, fg=COLOURS.get(document.health), bold=True), 1)
+
+
+def _routers(document: Status) -> str:
+    headers = ("VRRP", "VRID", "MASTER", "ADDRESS", "SINCE", "LAST CHANGE")
+    rows = [
+        (router.name, str(router.vrid), router.master or "?", _addresses(router), _moment(router.since), router.reason)
+        for router in document.routers
+    ]
+    return table(headers, rows, right=("VRID",))
+
+
+def _nodes(document: Status) -> str:
+    headers = ("NODE", "ADDRESS", "STATE", "PRIO", "HEARTBEAT", "HAPROXY", "SERVERS", "CONFIG", "READY")
+    names = [router.name for router in document.routers]
+    rows = [
+        (
+            node.name + ("*" if node.this else ""),
+            node.address,
+            _each([node.states.get(name, "?") for name in names]),
+            _each([str(node.priorities[name]) if name in node.priorities else "?" for name in names]),
+            _heartbeat(node, document),
+            cut(node.haproxy, HAPROXY_WIDTH_MAX),
+            node.servers,
+            cut_digest(node.config),
+            node.ready,
+        )
+        for node in document.nodes
+    ]
+    notes = ["* this node"]
+    if document.pulse_age_s > PULSE_OLD_S:
+        notes.append("the states above are old: pulse is silent")
+    return table(headers, rows, right=("PRIO",)) + "\n" + cut("   ".join(notes), WIDTH)
+
+
+def cut_digest(digest: str) -> str:
+    return digest[:DIGEST_SHOWN] or "?"
+
+
+def _addresses(router: RouterStatus) -> str:
+    """The first address, and whether this node holds it."""
+    plain = [address.split("/")[0] for address in router.addresses]
+    more = f" +{len(plain) - 1}" if len(plain) > 1 else ""
+    held = " ✓" if router.held else " not held" if router.state == "MASTER" else ""
+    return (plain[0] if plain else "-") + more + held
+
+
+def _each(values: list[str]) -> str:
+    """One value when all are the same, else each in the order of the virtual routers."""
+    return values[0] if len(set(values)) == 1 else "/".join(values) or "-"
+
+
+def _heartbeat(node: NodeStatus, document: Status) -> str:
+    leads = "MASTER" in node.states.values()
+    if node.this:
+        intervals = [router.advert_s for router in document.routers if router.state == "MASTER"]
+        return f"sends {format_duration(round(min(intervals) * S))}" if intervals else "-"
+    if node.heartbeat_age_s is None:
+        return "none" if leads else "-"
+    age = format_duration(round(node.heartbeat_age_s * S))
+    return f"{age} old" if leads else f"{age} ago"
+
+
+def _moment(rfc3339: str) -> str:
+    return datetime.fromisoformat(rfc3339).astimezone().strftime("%a %d %b %H:%M")
+
+
+def _colour() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def _printable(text: str) -> str:
+    """What this terminal's encoding can show."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)
