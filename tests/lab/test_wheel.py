@@ -147,6 +147,7 @@ def test_daemon_lives_and_tells_and_ends_alone(alone: Path, tmp_path: Path) -> N
     status = json.loads((tmp_path / "status.json").read_text())
     assert status["routers"][0]["state"] == "MASTER"
     assert "lb-a is MASTER" in shown
+    assert " ended (" not in (tmp_path / "log").read_text()  # no process of ours had to be started twice
     assert "10.0.1.100/24" in (tmp_path / "addresses").read_text()
     assert "10.0.1.100/24" not in (tmp_path / "addresses.after").read_text()
 

@@ -45,7 +45,15 @@ def be_nice(value: int) -> None:
 
 
 def lock_memory() -> bool:
-    """Keep every page in memory: a page fault from disk is longer than an advert interval."""
+    """Keep every page in memory: a page fault from disk is longer than an advert interval.
+
+    The limit goes first. Once CAP_IPC_LOCK is dropped it holds for us too, and each page still to come would be
+    refused: Python sees that as MemoryError. Where it cannot be lifted, nothing is locked, and the answer is False.
+    """
+    try:
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    except (OSError, ValueError):
+        return False
     return bool(_libc.mlockall(MCL_CURRENT | MCL_FUTURE) == 0)
 
 
