@@ -93,17 +93,17 @@ class Netlink:
         attributes = [(IFA_LOCAL, ip.packed), (IFA_ADDRESS, ip.packed), (IFA_PROTO, bytes([MARK_PROTOCOL]))]
         if len(label) <= LABEL_OCTETS_MAX:
             attributes.append((IFA_LABEL, label.encode() + b"\0"))
-        body = _ADDRESS.pack(socket.AF_INET, prefix, 0, 0, socket.if_nametoindex(interface)) + _attributes(attributes)
+        body = _ADDRESS.pack(socket.AF_INET, prefix, 0, 0, interface_index(interface)) + _attributes(attributes)
         self._ask(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, body)
 
     def remove_address(self, ip: IPv4Address, prefix: int, interface: str) -> None:
         """Take the address off the interface; one that is gone already, with its interface or not, is fine."""
         try:
-            index = socket.if_nametoindex(interface)
+            index = interface_index(interface)
             body = _ADDRESS.pack(socket.AF_INET, prefix, 0, 0, index) + _attributes([(IFA_LOCAL, ip.packed)])
             self._ask(RTM_DELADDR, 0, body)
         except OSError as error:
-            if error.errno not in (errno.EADDRNOTAVAIL, errno.ENODEV, errno.ENXIO):
+            if error.errno not in (errno.EADDRNOTAVAIL, errno.ENODEV):
                 raise
 
     def news(self) -> Iterator[Link | Address]:
@@ -142,6 +142,14 @@ class Netlink:
         self._sequence += 1
         header = _MESSAGE.pack(_MESSAGE.size + len(body), kind, NLM_F_REQUEST | flags, self._sequence, 0)
         self._requests.send(header + body)
+
+
+def interface_index(interface: str) -> int:
+    """The kernel's number for it. Raises `OSError` (ENODEV), which `if_nametoindex` alone leaves without a number."""
+    try:
+        return socket.if_nametoindex(interface)
+    except OSError as error:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV), interface) from error
 
 
 def _attributes(pairs: list[tuple[int, bytes]]) -> bytes:

@@ -5,6 +5,7 @@ import struct
 from ipaddress import IPv4Address
 
 from firstmate.linux.bpf import NOTHING, attach
+from firstmate.linux.netlink import interface_index
 
 PROTOCOL_VRRP = 112
 TTL = 255
@@ -27,7 +28,7 @@ class VrrpSocket:
 
     def __init__(self, interface: str, *, multicast: bool, listens: bool = True) -> None:
         self.interface = interface
-        self._index = socket.if_nametoindex(interface)
+        self._index = interface_index(interface)
         kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
         self._socket = socket.socket(socket.AF_INET, kind, PROTOCOL_VRRP)
         try:
