@@ -48,13 +48,15 @@ def lock_memory() -> bool:
     """Keep every page in memory: a page fault from disk is longer than an advert interval.
 
     The limit goes first. Once CAP_IPC_LOCK is dropped it holds for us too, and each page still to come would be
-    refused: Python sees that as MemoryError. Where it cannot be lifted, nothing is locked, and the answer is False.
+    refused: Python sees that as MemoryError. Where it cannot be lifted, only what is there now is locked: the code
+    and nearly all data. False: nothing could be locked.
     """
     try:
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        flags = MCL_CURRENT | MCL_FUTURE
     except (OSError, ValueError):
-        return False
-    return bool(_libc.mlockall(MCL_CURRENT | MCL_FUTURE) == 0)
+        flags = MCL_CURRENT
+    return bool(_libc.mlockall(flags) == 0)
 
 
 def die_with_parent(parent: int, number: int = signal.SIGTERM) -> None:

@@ -16,6 +16,7 @@ from firstmate.policy.view import fresh_peers, haproxy_text, servers_text
 from firstmate.policy.world import World
 
 PULSE_NEVER_S = 1e6  # age of a snapshot that never came
+SNAPSHOT_STALE_US: Micros = 2 * S  # pulse sends one a second: older ones mean that it is not well
 
 
 def status(world: World, now_us: Micros, wall_us: Micros) -> Status:
@@ -114,8 +115,11 @@ def _silent_node(world: World, node: Node, heard_us: Micros | None) -> NodeStatu
 
 
 def _heartbeat_age_us(world: World, node: Node, now_us: Micros) -> Micros | None:
+    # As old as it was when pulse last told us: a snapshot comes once a second, adverts come far more often.
+    snapshot = world.snapshot
+    seen_us = snapshot.at_us if snapshot is not None and now_us - snapshot.at_us < SNAPSHOT_STALE_US else now_us
     ages = [
-        now_us - view.heard_at_us
+        seen_us - view.heard_at_us
         for view in _views(world)
         if view.master == node.address and view.heard_at_us is not None
     ]
