@@ -8,6 +8,7 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Protocol
 
 from firstmate.lab.lab import Lab, LabHost, ProcessView, wait_until
@@ -30,12 +31,16 @@ class Balancer(Protocol):
     """A way of running failover and HAProxy on a host."""
 
     name: str
+    mends_haproxy: bool  # it starts HAProxy again by itself
 
     def prepare(self, lab: Lab) -> None:
         """Write the files that the daemons will read."""
 
     def start(self, host: LabHost) -> None:
         """Start the daemon, which brings HAProxy with it; return without waiting for it to serve."""
+
+    def start_haproxy(self, host: LabHost) -> None:
+        """Start HAProxy alone; asked only of those that do not mend it themselves."""
 
     def stop(self, host: LabHost) -> Micros:
         """Ask the daemon to end in good order; returns when it was asked, without waiting."""
@@ -54,6 +59,7 @@ class Firstmate:
     """The real daemon, with the same file on every load balancer."""
 
     name = "firstmate"
+    mends_haproxy = True
 
     def __init__(self, *, advert_interval: str = "100ms", preempt_delay: str = "1s", config: str = "") -> None:
         """`config` replaces the whole file, for those who want another."""
@@ -68,6 +74,9 @@ class Firstmate:
     def start(self, host: LabHost) -> None:
         argv = [sys.executable, "-m", "firstmate", "run", "-c", str(host.lab.directory / CONFIG)]
         host.spawn(argv, log="firstmate.log").close()
+
+    def start_haproxy(self, host: LabHost) -> None:
+        raise LabError(f"{host.name}: firstmate starts HAProxy itself")
 
     def stop(self, host: LabHost) -> Micros:
         return host.lab.kill(self.part(host.processes(), "run"), signal.SIGTERM)
@@ -180,7 +189,7 @@ def _missing(lab: Lab, balancer: Balancer, leader: str) -> str:
 
 def _part_of_firstmate(argv: Sequence[str]) -> str:
     """Which part of firstmate these words start: "run" (the supervisor), "pulse", "ops", or "" for none."""
-    for before, word in zip(argv, argv[1:], strict=False):
+    for before, word in pairwise(argv):
         if before == "-m" and word in {"firstmate.pulse", "firstmate.ops"}:
             return word.rpartition(".")[2]
         if word == "run" and (before == "firstmate" or before.endswith("/firstmate")):

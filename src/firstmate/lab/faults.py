@@ -14,6 +14,7 @@ from firstmate.lab.wire import LabError
 from firstmate.model.units import MS, S, Micros
 
 _STOP_WAIT_US: Micros = 2 * S
+MENDS = True  # the daemon, if it is any good, mends it without help
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Fault:
     where: Role | None  # which hosts it can hit; None: it hits the network, not a host
     limit_us: Micros | None  # longest outage that we promise; None: nothing is promised
     inject: Callable[["Scene", str], Micros]
-    heals_itself: bool = False
+    mends_itself: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,13 @@ class Scene:
         self.lab.start_webs()
         done += [f"{name}: web server started" for name in gone]
         for host in self.lab.balancers:
-            if not self.balancer.daemon([process for process in processes if process.host == host.name]):
+            mine = [process for process in processes if process.host == host.name]
+            if not self.balancer.daemon(mine):
                 self.balancer.start(host)
                 done.append(f"{host.name}: {self.balancer.name} started")
+            elif not haproxy(mine) and not self.balancer.mends_haproxy:
+                self.balancer.start_haproxy(host)
+                done.append(f"{host.name}: HAProxy started")
         return done
 
     def _heal_network(self) -> list[str]:
@@ -117,9 +122,7 @@ def _kill_daemon(scene: Scene, name: str) -> Micros:
     at_us = _freeze_daemon(scene, name)
     host = scene.lab.host(name)
     scene.lab.kill(scene.balancer.daemon(host.processes()), signal.SIGKILL)
-    wait_until(
-        lambda: "it still runs" if scene.balancer.daemon(host.processes()) else "", _STOP_WAIT_US, "SIGKILL"
-    )
+    wait_until(lambda: "it still runs" if scene.balancer.daemon(host.processes()) else "", _STOP_WAIT_US, "SIGKILL")
     return at_us
 
 
@@ -163,17 +166,19 @@ def _some(found: list[ProcessView], what: str, host: LabHost) -> list[ProcessVie
 
 _LB = Role.BALANCER
 
+_THEY = "the load balancers cannot hear each other"
+
 # fmt: off
 FAULTS = {fault.name: fault for fault in (
-    Fault("haproxy-crash", "SIGKILL HAProxy",                         _LB,      250 * MS,  _crash_haproxy, heals_itself=True),
-    Fault("haproxy-hang",  "SIGSTOP HAProxy's worker",                _LB,      1500 * MS, _hang_haproxy,  heals_itself=True),
-    Fault("pulse-kill",    "SIGKILL pulse",                           _LB,      250 * MS,  _kill_part("pulse"), heals_itself=True),
-    Fault("ops-kill",      "SIGKILL ops",                             _LB,      100 * MS,  _kill_part("ops"),   heals_itself=True),
-    Fault("daemon-kill",   "SIGKILL all of the daemon, HAProxy stays", _LB,     500 * MS,  _kill_daemon),
-    Fault("daemon-freeze", "SIGSTOP all of the daemon, HAProxy stays", _LB,     500 * MS,  _freeze_daemon),
-    Fault("link-down",     "pull the network cable",                  _LB,      1000 * MS, _cut_cable),
-    Fault("partition",     "the load balancers cannot hear each other", None,   500 * MS,  _partition),
-    Fault("web-down",      "SIGKILL a web server",                    Role.WEB, None,      _end_web),
-    Fault("stop",          "SIGTERM: a graceful stop",                _LB,      100 * MS,  _stop),
+    Fault("haproxy-crash", "SIGKILL HAProxy",                          _LB,      250 * MS,  _crash_haproxy, MENDS),
+    Fault("haproxy-hang",  "SIGSTOP HAProxy's worker",                 _LB,      1500 * MS, _hang_haproxy, MENDS),
+    Fault("pulse-kill",    "SIGKILL pulse",                            _LB,      250 * MS,  _kill_part("pulse"), MENDS),
+    Fault("ops-kill",      "SIGKILL ops",                              _LB,      100 * MS,  _kill_part("ops"), MENDS),
+    Fault("daemon-kill",   "SIGKILL all of the daemon, HAProxy stays", _LB,      500 * MS,  _kill_daemon),
+    Fault("daemon-freeze", "SIGSTOP all of the daemon, HAProxy stays", _LB,      500 * MS,  _freeze_daemon),
+    Fault("link-down",     "pull the network cable",                   _LB,      1000 * MS, _cut_cable),
+    Fault("partition",     _THEY,                                      None,     500 * MS,  _partition),
+    Fault("web-down",      "SIGKILL a web server",                     Role.WEB, None,      _end_web),
+    Fault("stop",          "SIGTERM: a graceful stop",                 _LB,      100 * MS,  _stop),
 )}
 # fmt: on

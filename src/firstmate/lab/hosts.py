@@ -180,7 +180,7 @@ def _reap_for_ever() -> NoReturn:
         os.dup2(null, fd)
     os.closerange(3, 4096)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-    sys.stdin = sys.stdout = sys.stderr = None  # type: ignore[assignment]
+    sys.stdin = sys.stdout = sys.stderr = None
     while True:
         signal.sigwait({signal.SIGCHLD})
         with suppress(ChildProcessError):

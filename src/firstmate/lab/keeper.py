@@ -42,7 +42,9 @@ _NOT_ALLOWED = (
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m firstmate.lab.keeper")
     parser.add_argument("--directory", type=Path, required=True)
-    parser.add_argument("--lifeline", type=int, required=True, help="descriptor of the socket to the client that made us")
+    parser.add_argument(
+        "--lifeline", type=int, required=True, help="descriptor of the socket to the client that made us"
+    )
     options = parser.parse_args()
     lifeline = socket.socket(fileno=options.lifeline)
     try:
@@ -170,9 +172,7 @@ class Keeper:
         self._notes |= notes
         return {}
 
-    def do_spawn(
-        self, host: str, argv: list[str], env: dict[str, str], fds: list[int], *, tty: bool = False
-    ) -> Answer:
+    def do_spawn(self, host: str, argv: list[str], env: dict[str, str], fds: list[int], *, tty: bool = False) -> Answer:
         pid = hosts.spawn(self._hosts[host], argv, env, fds, tty=tty)
         return {"pid": pid}, [os.pidfd_open(pid)]
 
@@ -184,7 +184,7 @@ class Keeper:
         """Every process of every host, inits left out."""
         names = {host.pid_namespace: host.name for host in self._hosts.values()}
         inits = {host.pid for host in self._hosts.values()}
-        pids = [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+        pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
         found = [_describe(pid, names) for pid in pids if pid not in inits]
         return {"processes": [process for process in found if process is not None]}
 
@@ -259,7 +259,7 @@ class Keeper:
 def _describe(pid: int, names: dict[int, str]) -> Document | None:
     """One process, or None when it is none of a host or has just ended."""
     try:
-        host = names.get(os.stat(f"/proc/{pid}/ns/pid").st_ino)
+        host = names.get(Path(f"/proc/{pid}/ns/pid").stat().st_ino)
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         argv = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
     except (FileNotFoundError, ProcessLookupError, PermissionError):

@@ -59,7 +59,9 @@ def standard_site(webs: int = 5, balancers: int = 2) -> Site:
 
 def firstmate_toml(site: Site, advert_interval: str = "100ms", preempt_delay: str = "1s") -> str:
     """The one configuration file, the same bytes on every load balancer."""
-    nodes = "\n".join(f'[[node]]\nname    = "{host.name}"\naddress = "{host.address}"\n' for host in site.of(Role.BALANCER))
+    nodes = "\n".join(
+        f'[[node]]\nname    = "{host.name}"\naddress = "{host.address}"\n' for host in site.of(Role.BALANCER)
+    )
     prefer = ", ".join(f'"{host.name}"' for host in site.of(Role.BALANCER))
     servers = "\n".join(f'{host.name} = "{host.address}:80"' for host in site.of(Role.WEB))
     return f"""\
@@ -107,7 +109,7 @@ def draw(site: Site, leader: str = "") -> str:
         corner = ("┬", "┐") if top and not bottom else ("└", "┘") if bottom and not top else ("├", "┤")
         if len(boxes) == 1:
             corner = ("─", "─")
-        lead = f"  {left} ── switch ──{corner[0]}" if top else " " * (len(left) + 14) + corner[0]
+        lead = f"  {left} ── switch ──{corner[0]}" if top else " " * (len(left) + 15) + corner[0]
         tail = f"── {right}" if top else ""
         lines.append(f"{lead}─ {box:<{width}} ─{corner[1]}{tail}")
     return "\n".join(lines)
