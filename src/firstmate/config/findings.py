@@ -20,9 +20,11 @@ class Findings:
     document: Document
     _kept: dict[Severity, list[Problem]] = field(default_factory=lambda: {kind: [] for kind in Severity})
     _dropped: int = 0
+    noted: int = 0  # how often a problem was noted, kept or not
 
     def add(self, code: Code, path: Path, text: str, hint: str = "", *, on_key: bool = False) -> None:
         """Note a problem at the value (or the key) of `path`."""
+        self.noted += 1
         severity = Severity.WARNING if code.value.startswith("W") else Severity.ERROR
         kept = self._kept[severity]
         if len(kept) >= PROBLEMS_MAX:

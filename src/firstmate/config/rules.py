@@ -37,7 +37,10 @@ def unique(sections: Iterable[Section], key: str, code: Code, what: str, finding
         if value in first:
             line = findings.document.place((*first[value].at, key)).value.line
             findings.add(
-                code, (*section.at, key), f"{shown(str(value))} is the {key} of another {what}", f"line {line}"
+                code,
+                (*section.at, key),
+                f"{shown(str(value))} is the {key} of another {what}",
+                f"it stands in line {line}",
             )
         first.setdefault(value, section)
 

@@ -24,9 +24,8 @@ from firstmate.config.readers import (
     one_or_more,
     per_node,
 )
-from firstmate.config.tables import Fields, Key, Planned, read_table
+from firstmate.config.tables import Fields, Key, Planned, read_table, read_value
 from firstmate.config.values import (
-    Endpoint,
     auth_pass,
     balance,
     bind,
@@ -97,10 +96,10 @@ def _server(spot: Spot) -> Server | None:
     if not isinstance(spot.value, dict):
         at = endpoint(spot)
         return None if at is None else Server(spot.key, at.host, at.port)
-    fields = read_table(spot, SERVER, "a server")
-    at = fields.pop("address", None) if fields is not None else None
-    if fields is None or not isinstance(at, Endpoint):
+    fields = read_value(spot, SERVER, "a server")
+    if fields is None:
         return None
+    at = fields.pop("address")
     return Server(spot.key, at.host, at.port, **fields)
 
 

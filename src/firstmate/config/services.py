@@ -9,7 +9,7 @@ from firstmate.config.routers import INTERVAL_RANGE_US, interval_us_of, prioriti
 from firstmate.config.schema import Draft, Section
 from firstmate.config.values import HTTP_BALANCE
 from firstmate.model.plan import Bind, HaproxyRun, Mode, Server
-from firstmate.model.units import Micros, format_duration
+from firstmate.model.units import S, Micros, format_duration
 
 _ANY = IPv4Address(0)
 
@@ -102,9 +102,9 @@ def _judge_goal(service: Section, draft: Draft, findings: Findings) -> None:
 def _faster(router: Section, priority: int, goal_us: Micros) -> str:
     """Which interval would do; version 2 knows whole seconds only."""
     if version_of(router) == 2:
-        return (
-            "VRRP version 2 cannot be faster than 3 s: version = 3" if goal_us < 4_000_000 else 'advert_interval = "1s"'
-        )
+        best_us = 3 * S + skew_us(router, priority)
+        enough = 'advert_interval = "1s"'
+        return enough if best_us <= goal_us else f"VRRP version 2 needs {format_duration(best_us)} at best: version = 3"
     least_us, _, step_us = INTERVAL_RANGE_US[3]
     enough_us = goal_us * 256 // (3 * 256 + 256 - priority) // step_us * step_us
     if enough_us < least_us:

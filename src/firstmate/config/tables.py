@@ -45,6 +45,13 @@ def read_table(spot: Spot, keys: Mapping[str, Key | Planned], where: str) -> Fie
     return fields
 
 
+def read_value(spot: Spot, keys: Mapping[str, Key | Planned], where: str) -> Fields | None:
+    """The same for a table that is one value, such as a VIP: None when anything in it is wrong."""
+    before = spot.findings.noted
+    fields = read_table(spot, keys, where)
+    return fields if spot.findings.noted == before else None
+
+
 def _unknown(spot: Spot, keys: Mapping[str, Key | Planned], where: str) -> None:
     hint = "" if spot.findings.full else meant(spot.key, (key for key in keys if isinstance(keys[key], Key)))
     inside = f" in {where}" if where else ""

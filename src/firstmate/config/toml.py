@@ -14,6 +14,7 @@ from firstmate.model.problems import Problem
 TEXT_BYTES_MAX = 1 << 20  # a hundred services need about 30 KiB
 _INTEGER_MAX = (1 << 63) - 1  # the range TOML promises
 _WHERE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_BARE_VALUE = re.compile(r"""[\w."'-]+\s*=\s*([\w./:@-]+)\s*(?:\#.*)?""")  # of a whole line: key = value without quotes
 _TOP = Span(0, 0, 1)
 
 
@@ -91,20 +92,28 @@ def _syntax_problem(text: str, file: str, error: Exception) -> Problem:
     if where is None:  # not TOML's but Python's refusal: a number of thousands of digits
         return _problem(Code.SYNTAX, file, _TOP, f"not valid TOML: {message[:200]}")
     message = message[: where.start()]
-    if where.group(1) is None:
-        span = _span_after(text.rstrip("\n"))
-        return _problem(Code.SYNTAX, file, span, f"not valid TOML: {message}, but the file ends here")
-    line, column = int(where.group(1)), int(where.group(2))
+    at_end = where.group(1) is None
+    at = _span_after(text.rstrip("\n")) if at_end else Span(int(where.group(1)), int(where.group(2)), 1)
+    span, hint = _explain(text, message, at)
+    ends = ", but the file ends here" if at_end and not hint else ""
+    return _problem(Code.SYNTAX, file, span, f"not valid TOML: {message}{ends}", hint)
+
+
+def _explain(text: str, message: str, span: Span) -> tuple[Span, str]:
+    """Where tomllib's complaint is better shown, and what the operator probably wants to write."""
     lines = text.split("\n")
-    rest = lines[line - 1][column - 1 :] if line <= len(lines) else ""
-    word = re.match(r"[\w./:-]+", rest)
-    hint = ""
-    if message == "Invalid value" and word and word.group() not in ("", "."):
-        hint = f'text needs quotes: "{word.group()[:40]}"'
-    elif message.startswith("Cannot overwrite"):
-        hint = "the same key or table stands twice: keep one"
-    width = len(word.group()) if word else 1
-    return _problem(Code.SYNTAX, file, Span(line, column, width), f"not valid TOML: {message}", hint)
+    line = lines[span.line - 1] if span.line <= len(lines) else ""
+    bare = _BARE_VALUE.fullmatch(line)
+    if bare and (message == "Invalid value" or message.startswith("Expected newline")):
+        value = bare.group(1)
+        return Span(span.line, bare.start(1) + 1, len(value)), f'text needs quotes: "{value[:40]}"'
+    if message.startswith("Cannot overwrite"):
+        return span, "the same key or table stands twice: keep one"
+    if message.startswith("Cannot declare"):
+        return span, "the same table stands twice: keep one, or write it as [[name]] for several"
+    if "invalid character '\\n'" in message:
+        return span, "a quote is not closed on this line"
+    return span, ""
 
 
 def _absurd_numbers(value: Any, path: Path) -> Iterator[Path]:

@@ -18,7 +18,7 @@ from firstmate.config.readers import (
     text,
     usable,
 )
-from firstmate.config.tables import Key, read_table
+from firstmate.config.tables import Key, read_value
 from firstmate.model.plan import Bind as BindPlan
 from firstmate.model.plan import HttpCheck, ProtocolCheck, ServiceCheck, TcpCheck
 
@@ -96,8 +96,8 @@ def vip(spot: Spot) -> VipDraft | None:
         return None if interface is None else VipDraft(interface.ip, interface.network.prefixlen, None)
     if "elastic_ip" in spot.value:
         return not_yet(spot.child("elastic_ip"), "an Elastic IP")
-    fields = read_table(spot, VIP_KEYS, "addresses")
-    if fields is None or fields.get("vip") is None:
+    fields = read_value(spot, VIP_KEYS, "addresses")
+    if fields is None:
         return None
     inner: IPv4Interface = fields["vip"]
     return VipDraft(inner.ip, inner.network.prefixlen, fields.get("dev"))
@@ -190,37 +190,39 @@ def endpoint(spot: Spot) -> Endpoint | None:
 def check(spot: Spot) -> ServiceCheck | None:
     """`"GET /x"`, `"tcp"`, `"mysql"`, ..., or a table that adds a port and more."""
     if not isinstance(spot.value, dict):
-        return _check_word(spot, None)
-    fields = read_table(spot, CHECK_KEYS, "check")
+        return _check_word(spot)
+    fields = read_value(spot, CHECK_KEYS, "check")
     if fields is None:
         return None
-    if ("http" in fields) == ("type" in fields):
+    kind = "http" if "http" in fields else fields.get("type")
+    if kind is None or {"http", "type"} <= fields.keys():
         hint = '{ http = "GET /", port = 8080 } or { type = "tcp", port = 8080 }'
         return spot.error(Code.BAD_CHECK, 'a check table has either "http" or "type"', hint)
-    wrong = {"host", "status"} & fields.keys() if "type" in fields else {"user"} & fields.keys()
-    for key in sorted(wrong):
-        spot.child(key).error(Code.BAD_CHECK, f'"{key}" has no meaning in this check', on_key=True)
-    if "http" in fields:
+    wrong = next((key for key in fields if key in _MEANING and kind not in _MEANING[key]), None)
+    if wrong is not None:
+        return spot.child(wrong).error(Code.BAD_CHECK, f'"{wrong}" has no meaning in this check', on_key=True)
+    if kind == "http":
         method, uri = fields["http"]
-        extra = {key: fields[key] for key in ("host", "port", "status") if key in fields}
-        return HttpCheck(method, uri, **extra)
-    kind = fields["type"]
+        return HttpCheck(method, uri, **{key: fields[key] for key in ("host", "port", "status") if key in fields})
     if kind == "tcp":
         return TcpCheck(fields.get("port"))
     return ProtocolCheck(kind, fields.get("port"), fields.get("user", ""))
 
 
-def _check_word(spot: Spot, number: int | None) -> ServiceCheck | None:
+_MEANING = {"host": ("http",), "status": ("http",), "user": ("mysql", "pgsql")}  # keys that only some checks know
+
+
+def _check_word(spot: Spot) -> ServiceCheck | None:
     given = text(spot)
     if given is None:
         return None
     if given == "tcp":
-        return TcpCheck(number)
+        return TcpCheck()
     if given in PROTOCOLS:
-        return ProtocolCheck(given, number)
+        return ProtocolCheck(given)
     request = _HTTP_CHECK.fullmatch(given)
     if request and not re.search(r"[\"'\\#]", given):
-        return HttpCheck(request.group(1), request.group(2), port=number)
+        return HttpCheck(request.group(1), request.group(2))
     words = ", ".join(f'"{word}"' for word in ("GET /", "tcp", *PROTOCOLS))
     return spot.error(Code.BAD_CHECK, f"{shown(given)} is not a check", f"one of {words}")
 
