@@ -6,14 +6,14 @@ from pathlib import Path
 
 import coverage
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parent.parent
 RATCHET = ROOT / "tests" / "ratchet.json"
 ORDER = ("rules", "test_tidy.py", "test_docs.py", "sim", "lab")  # the quick and the general first
 
-# No deadline: a loaded machine is not a wrong answer. Few examples, often: `--hypothesis-profile thorough` for many.
-settings.register_profile("firstmate", deadline=None, max_examples=50)
+# No deadline, no hurry: a loaded machine is not a wrong answer. Few examples, often: `--hypothesis-profile thorough` for many.
+settings.register_profile("firstmate", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", deadline=None, max_examples=5_000)
 settings.load_profile("firstmate")
 
