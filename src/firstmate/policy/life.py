@@ -139,7 +139,7 @@ def step(life: Life, event: LifeEvent, fresh: Health, now_us: Micros, *, leading
             health = missed(life.health, event.started_us)
             if health.up:
                 return replace(life, health=health), []
-            return _hung(life, health, f"HAProxy hangs: {event.why}", now_us, leading=leading)
+            return _hung(life, f"HAProxy hangs: {event.why}", now_us, leading=leading)
 
         case Hung(), Answered():
             again = Starting(life.generation, life.pid, now_us, fresh, "answers again")
@@ -201,13 +201,13 @@ def _missed_starting(life: Starting, event: Missed, now_us: Micros, *, leading: 
     grace_us = START_GRACE_US if life.pid else 0  # we cannot know when somebody else's was started
     if health.up is not False or now_us - life.since_us < grace_us:
         return replace(life, health=health, why=event.why), []
-    return _hung(life, health, f"HAProxy does not answer: {event.why}", now_us, leading=leading)
+    return _hung(life, f"HAProxy does not answer: {event.why}", now_us, leading=leading)
 
 
-def _hung(life: Starting | Serving, health: Health, why: str, now_us: Micros, *, leading: bool) -> LifeStep:
+def _hung(life: Starting | Serving, why: str, now_us: Micros, *, leading: bool) -> LifeStep:
     down = _down(life.generation, why, now_us)
     if life.pid == 0:
-        return Silent(life.generation, 0, now_us, replace(health, up=None, good=0, bad=0), why), [down]
+        return Silent(life.generation, 0, now_us, Health(life.health.rise, life.health.fall), why), [down]
     hung = Hung(life.generation, life.pid, now_us, why, now_us + LEAVE_US)
     if leading:
         return hung, [down]
