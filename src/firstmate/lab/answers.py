@@ -49,6 +49,7 @@ class Outage:
     total: int  # all such requests
     stall_us: Micros  # longest time that the prober itself did not run
     by_outcome: dict[str, int]  # the failed ones: outcome -> how many
+    first_failed_us: Micros | None = None  # when the first of them began; None: none failed
 
     @property
     def disturbed(self) -> bool:
@@ -83,7 +84,8 @@ def outage(answers: Sequence[Answer], from_us: Micros, until_us: Micros) -> Outa
         if (count := sum(answer.outcome is outcome for answer in failed))
     }
     total = sum(answer.outcome is not Outcome.STALL for answer in within)
-    return Outage(stopped_us, back_us, gap_us, len(failed), total, max(stalls, default=0), by_outcome)
+    first = min((answer.start_us for answer in failed), default=None)
+    return Outage(stopped_us, back_us, gap_us, len(failed), total, max(stalls, default=0), by_outcome, first)
 
 
 def count_by(answers: Sequence[Answer], key: str) -> dict[str, int]:

@@ -124,8 +124,8 @@ def _show_load(probe: Probe, site: Site, screen: Screen) -> None:
 def _try_all(rehearsal: Rehearsal, faults: Sequence[str], screen: Screen) -> list[Trial]:
     trials = []
     for number, name in enumerate(faults, start=1):
-        host = rehearsal.scene.lab.leader() if FAULTS[name].where is Role.BALANCER else "the network"
-        screen.begin(number, len(faults), FAULTS[name], host)
+        host = rehearsal.scene.target(FAULTS[name])
+        screen.begin(number, len(faults), FAULTS[name], host or "the network")
         trial = rehearsal.run(name)
         screen.show(trial, rehearsal.probe.answers(), rehearsal.sightings)
         if not trial.passed and not trial.problem and trial.outage.disturbed:

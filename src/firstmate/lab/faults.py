@@ -7,13 +7,14 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from firstmate.lab.balancers import Balancer, haproxy, haproxy_workers
-from firstmate.lab.lab import Lab, LabHost, ProcessView, now_us, wait_until
+from firstmate.lab.balancers import Balancer, haproxy, haproxy_workers, wait_stopped
+from firstmate.lab.lab import Lab, LabHost, ProcessView, wait_until
 from firstmate.lab.topology import Role
 from firstmate.lab.wire import LabError
 from firstmate.model.units import MS, S, Micros
 
 _STOP_WAIT_US: Micros = 2 * S
+_STOPPING = "stopping"  # the note that names hosts whose daemon was asked to end
 MENDS = True  # the daemon, if it is any good, mends it without help
 
 
@@ -46,7 +47,7 @@ class Scene:
         fault = FAULTS.get(name)
         if fault is None:
             raise LabError(f'there is no fault "{name}"; there are {", ".join(FAULTS)}')
-        target = self._target(fault, host)
+        target = self.target(fault, host)
         return Injection(fault, target, fault.inject(self, target))
 
     def heal(self) -> list[str]:
@@ -56,6 +57,7 @@ class Scene:
         if stopped:
             self.lab.kill(stopped, signal.SIGCONT)
             done += [f"{process.host}: process {process.pid} goes on" for process in stopped]
+        self._await_stopping()
         processes = self.lab.processes()
         running = {process.host for process in processes if "firstmate.lab.webserver" in process.argv}
         gone = [host.name for host in self.lab.hosts(Role.WEB) if host.name not in running]
@@ -71,18 +73,8 @@ class Scene:
                 done.append(f"{host.name}: HAProxy started")
         return done
 
-    def _heal_network(self) -> list[str]:
-        ports = self.lab.ports()
-        done = []
-        for name in (name for name, port in ports.items() if port["down"]):
-            self.lab.host(name).set_cable(plugged=True)
-            done.append(f"{name}: cable plugged")
-        if any(port["isolated"] for port in ports.values()):
-            self.lab.join()
-            done.append("the load balancers hear each other again")
-        return done
-
-    def _target(self, fault: Fault, host: str) -> str:
+    def target(self, fault: Fault, host: str = "") -> str:
+        """Which host it would hit now; "" for the network. Raises `LabError`."""
         if fault.where is None:
             return ""
         names = [plan.name for plan in self.lab.site.of(fault.where)]
@@ -96,6 +88,25 @@ class Scene:
         if not leader:
             raise LabError(f"no single host has {self.lab.site.vip} now: say which one, {' or '.join(names)}")
         return leader
+
+    def _heal_network(self) -> list[str]:
+        ports = self.lab.ports()
+        done = []
+        for name in (name for name, port in ports.items() if port["down"]):
+            self.lab.host(name).set_cable(plugged=True)
+            done.append(f"{name}: cable plugged")
+        if any(port["isolated"] for port in ports.values()):
+            self.lab.join()
+            done.append("the load balancers hear each other again")
+        return done
+
+    def _await_stopping(self) -> None:
+        """A daemon that was asked to stop still looks alive while it hands over."""
+        names = self.lab.notes().get(_STOPPING, [])
+        for name in names:
+            wait_stopped(self.lab.host(name), self.balancer)
+        if names:
+            self.lab.note(**{_STOPPING: []})
 
 
 def _kill_part(part: str) -> Callable[[Scene, str], Micros]:
@@ -153,9 +164,8 @@ def _end_web(scene: Scene, name: str) -> Micros:
 def _stop(scene: Scene, name: str) -> Micros:
     host = scene.lab.host(name)
     _some(scene.balancer.daemon(host.processes()), scene.balancer.name, host)
-    at_us = now_us()
-    scene.balancer.stop(host)
-    return at_us
+    scene.lab.note(**{_STOPPING: [*scene.lab.notes().get(_STOPPING, []), name]})
+    return scene.balancer.stop(host)
 
 
 def _some(found: list[ProcessView], what: str, host: LabHost) -> list[ProcessView]:

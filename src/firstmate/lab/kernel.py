@@ -76,7 +76,7 @@ def become_user_root() -> None:
 
 
 def start_ticks(pid: int) -> int | None:
-    """When the process began, in clock ticks since boot; None: there is none. With the pid it names a process for good."""
+    """When the process began, in clock ticks since boot; None: there is none. Pid and start name a process for good."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):

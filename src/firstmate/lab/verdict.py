@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from firstmate.lab.answers import Outage
 from firstmate.lab.sightings import Kind, Sighting, changes
-from firstmate.model.units import Micros, format_duration
+from firstmate.model.units import MS, Micros, format_duration
 
 _TEXT_MAX = 110
+_NOTICED_US: Micros = 30 * MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +91,7 @@ def timeline(
             when = entry.get("at_us")
             if isinstance(when, int) and at_us <= when <= until_us:
                 moments.append(Moment(when - at_us, host, str(entry.get("text", ""))[:_TEXT_MAX]))
-    if outage.failed and outage.stopped_us is not None:
-        moments.append(Moment(max(outage.stopped_us - at_us, 0), "client", "last good answer"))
-    if outage.failed and outage.back_us is not None:
-        moments.append(Moment(outage.back_us - at_us, "client", f"good answers again: {in_words(outage.gap_us)} lost"))
+    moments += _client(at_us, outage)
     return tuple(sorted(moments, key=lambda moment: moment.at_us))
 
 
@@ -105,6 +103,17 @@ def tell(moment: Moment) -> str:
 def took(trial: Trial) -> str:
     """How long the site was not whole."""
     return format_duration(trial.whole_us - trial.at_us)
+
+
+def _client(at_us: Micros, outage: Outage) -> list[Moment]:
+    """What the client noticed; a pause as short as its pace and the scheduler's make it is no news."""
+    moments = []
+    if outage.first_failed_us is not None:
+        count = "one request fails" if outage.failed == 1 else f"the first of {outage.failed} requests that fail"
+        moments.append(Moment(max(outage.first_failed_us - at_us, 0), "client", count))
+    if outage.gap_us >= _NOTICED_US and outage.back_us is not None:
+        moments.append(Moment(outage.back_us - at_us, "client", f"good answers again: {in_words(outage.gap_us)} lost"))
+    return moments
 
 
 def _seen(sighting: Sighting) -> str:
