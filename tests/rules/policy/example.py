@@ -72,7 +72,7 @@ PEER = PeerView(
 PEER_LEADING = replace(PEER, states={"web": "MASTER"})
 UP = FactView(HAPROXY_FACT, up=True, why="", at_us=NOW)
 DISK_UP = FactView("disk", up=True, why="", at_us=NOW)
-SERVERS = ServersSeen((ServerView("web", "web1", True, "UP", ""), ServerView("web", "web2", True, "UP", "")))  # noqa: FBT003
+SERVERS = ServersSeen((ServerView("web", "web1", True, "UP", ""), ServerView("web", "web2", True, "UP", "")))
 
 
 def snapshot(

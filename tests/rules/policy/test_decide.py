@@ -1,6 +1,21 @@
 from dataclasses import replace
 
 import pytest
+from tests.rules.policy.example import (
+    DISK_UP,
+    LEADING,
+    NOW,
+    PLAN,
+    UP,
+    VIEW,
+    answer,
+    decided,
+    orders,
+    serving,
+    snapshot,
+    texts,
+    told,
+)
 
 from firstmate.model.messages import (
     Beat,
@@ -32,21 +47,6 @@ from firstmate.policy.world import (
     ServerView,
     Tick,
     begin,
-)
-from tests.rules.policy.example import (
-    DISK_UP,
-    LEADING,
-    NOW,
-    PLAN,
-    UP,
-    VIEW,
-    answer,
-    decided,
-    orders,
-    serving,
-    snapshot,
-    texts,
-    told,
 )
 
 ACCEPTED = ConfigAccepted("/usr/sbin/haproxy", "2.6.12", "/run/firstmate/ops/haproxy.cfg", "d1")
@@ -192,9 +192,9 @@ def test_an_exit_is_told_and_counted(pause: Micros | None, text: str) -> None:
 
 
 def test_servers_that_fall_and_rise_are_told_once() -> None:
-    down = ServersSeen((ServerView("web", "web1", False, "DOWN", "L4CON Connection refused"),))  # noqa: FBT003
-    bare = ServersSeen((ServerView("web", "web1", False, "MAINT", ""),))  # noqa: FBT003
-    up = ServersSeen((ServerView("web", "web1", True, "UP", ""),))  # noqa: FBT003
+    down = ServersSeen((ServerView("web", "web1", False, "DOWN", "L4CON Connection refused"),))
+    bare = ServersSeen((ServerView("web", "web1", False, "MAINT", ""),))
+    up = ServersSeen((ServerView("web", "web1", True, "UP", ""),))
     world, actions = decided(serving(), down, down, bare)
     assert texts(actions) == ["web/web1 is DOWN: L4CON Connection refused"]
     world, actions = decided(world, up, up)
@@ -257,7 +257,7 @@ FACTS = {                       # pulse knows                                 it
 
 @pytest.mark.parametrize(("facts", "again"), FACTS.values(), ids=FACTS)
 def test_pulse_is_told_again_what_it_should_know(facts: tuple[FactView, ...], again: list[str]) -> None:
-    world = replace(told(serving(), CheckRan("disk", True, "fine", NOW)), told_at_us=None)  # noqa: FBT003
+    world = replace(told(serving(), CheckRan("disk", True, "fine", NOW)), told_at_us=None)
     _, actions = decided(world, snapshot(LEADING, facts=facts))
     assert [action.name for action in actions if isinstance(action, FactChanged)] == again
 

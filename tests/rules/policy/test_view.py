@@ -1,6 +1,8 @@
 from dataclasses import replace
 
 import pytest
+from tests.rules.policy.example import LEADING, NOW, PEER, PEER_LEADING, PLAN, VIEW, A, B, serving, snapshot, told
+from tests.rules.policy.test_life import FRESH, HUNG, KILLING, SILENT
 
 from firstmate.model.messages import PeerView, RouterView
 from firstmate.model.units import S
@@ -15,8 +17,6 @@ from firstmate.policy.view import (
     servers_text,
 )
 from firstmate.policy.world import begin
-from tests.rules.policy.example import A, B, LEADING, NOW, PEER, PEER_LEADING, PLAN, VIEW, serving, snapshot, told
-from tests.rules.policy.test_life import FRESH, HUNG, KILLING, SILENT
 
 STRANGER = replace(VIEW, master=A.__class__("192.0.2.77"))
 

@@ -1,12 +1,12 @@
 from dataclasses import replace
 
 import pytest
+from tests.rules.policy.example import LEADING, NOW, PLAN, ROUTER, VIEW, serving, snapshot, told
 
 from firstmate.model.messages import RouterState, RouterView
 from firstmate.model.plan import HaproxyPlan, HaproxyRun
 from firstmate.policy.life import Absent
 from firstmate.policy.world import ServerView, begin
-from tests.rules.policy.example import LEADING, NOW, PLAN, ROUTER, VIEW, serving, snapshot, told
 
 FAULT = replace(VIEW, state=RouterState.FAULT)
 
@@ -28,7 +28,7 @@ def test_a_router_that_does_not_depend_on_haproxy_does_not_lead_for_it() -> None
 
 
 def test_servers_up() -> None:
-    down = ServerView("web", "web3", False, "DOWN", "L4CON")  # noqa: FBT003
+    down = ServerView("web", "web3", False, "DOWN", "L4CON")
     assert replace(serving(), servers=(*serving().servers, down)).servers_up == 2
 
 
