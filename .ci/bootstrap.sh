@@ -34,13 +34,13 @@ die() {
 }
 
 bootstrap() {
+    install_programs "$@"
     if ! is_ready; then
         (
             command -v flock >/dev/null && flock 9 # two runs at once: the second waits, and finds all done
             is_ready || prepare
         ) 9<"$root/uv.lock"
     fi
-    install_programs "$@"
     export MPLCONFIGDIR=$venv/matplotlib # or matplotlib writes its font list into the home directory
     python=$venv/bin/python
 }
