@@ -41,7 +41,7 @@ def read_table(spot: Spot, keys: Mapping[str, Key | Planned], where: str) -> Fie
                 _unknown(child, keys, where)
     for key, about in keys.items():
         if isinstance(about, Key) and about.required and key not in spot.value:
-            spot.error(Code.MISSING, f'{where} needs "{key}"')
+            spot.error(Code.MISSING, f'{where or "the file"} needs "{key}"')
     return fields
 
 

@@ -3,12 +3,12 @@
 from ipaddress import IPv4Address
 
 import pytest
+from tests.rules.config.example import GOOD, HOST, LO, edited, found, interface, plan_of, unmarked
 
 from firstmate.config.compile import compile_plan, sample_plan
 from firstmate.model.host import HostFacts
 from firstmate.model.plan import Vip
 from firstmate.model.problems import Problem
-from tests.rules.config.example import GOOD, HOST, LO, edited, found, interface, plan_of, unmarked
 
 BARE = HostFacts("other", (LO, interface("eth0", "10.0.5.3/24")))
 ETH0, ETH1 = interface("eth0", "10.0.1.10/24"), interface("eth1", "192.168.7.1/24")

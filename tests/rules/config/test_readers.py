@@ -29,7 +29,7 @@ HUNDRED = readers.integer(1, 100)
 BRIEF = readers.duration(10 * MS, 2 * S)
 
 # fmt: off
-ACCEPTED = {  # reader                           written                    value
+ACCEPTED: dict[str, tuple[Reader[Any], str, object]] = {  # reader                           written                    value
     "text":         (readers.text,               '"é x"',                   "é x"),
     "name":         (readers.name,               '"lb-a.x_1"',              "lb-a.x_1"),
     "boolean":      (readers.boolean,            "false",                   False),
@@ -48,7 +48,7 @@ ACCEPTED = {  # reader                           written                    valu
     "address":      (readers.host_address,       '"10.0.1.10"',             IPv4Address("10.0.1.10")),
 }
 
-REFUSED = {  # reader                            written                code    said                          hint
+REFUSED: dict[str, tuple[Reader[Any], str, str, str, str]] = {  # reader                            written                code    said                          hint
     "no text":      (readers.text,               "1",                   "E110", "takes text, not a whole number", "text stands in quotes"),
     "date":         (readers.text,               "1979-05-27",          "E110", "not a date or time",         ""),
     "control":      (readers.text,               '"a\\u0007"',          "E110", "printable",                  ""),

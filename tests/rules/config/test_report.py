@@ -3,10 +3,10 @@
 import json
 
 import pytest
+from tests.rules.config.example import problems_of
 
 from firstmate.config.report import LINE_MAX, as_github, as_json, count, render
 from firstmate.model.problems import Problem, Severity
-from tests.rules.config.example import problems_of
 
 SOURCE = """\
 [cluster]

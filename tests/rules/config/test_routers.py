@@ -3,12 +3,12 @@
 from ipaddress import IPv4Address
 
 import pytest
+from tests.rules.config.example import GOOD, edited, found, plan_of, problems_of, unmarked
 
 from firstmate.config.compile import check
 from firstmate.config.routers import skew_us
 from firstmate.config.schema import Section
 from firstmate.model.units import MS, S
-from tests.rules.config.example import GOOD, edited, found, plan_of, problems_of, unmarked
 
 SECOND = '\n[[vrrp]]\nname = "two"\nvrid = {}\nprefer = ["lb-b", "lb-a"]\naddresses = [{}]\n'
 
@@ -25,7 +25,7 @@ def replaced(new: str) -> str:
 # fmt: off
 RULES = {  # id, and the file with its place marked
     "not a node in prefer":       ("E207", replaced('prefer = ["lb-a", «"lb-c"»]')),
-    "not a node in priority":     ("E207", replaced('priority = { lb-a = 2, lb-b = 1, «lb-c» = 3 }')),
+    "not a node in priority":     ("E207", replaced("priority = { lb-a = 2, lb-b = 1, «lb-c» = 3 }")),
     "not a node in source":       ("E207", vrrp('source = { «lb-c» = "10.0.1.12" }')),
     "not a node in interface":    ("E207", vrrp('interface = { lb-a = "eth0", lb-b = "eth0", «"lb-c"» = "eth0" }')),
     "preferred twice":            ("E210", replaced('prefer = ["lb-a", "lb-b", «"lb-a"»]')),

@@ -1,7 +1,6 @@
 """Rules between sections: names that must differ, checks, and what is worth a warning. `«»` marks the place."""
 
 import pytest
-
 from tests.rules.config.example import GOOD, edited, found, problems_of, unmarked
 
 CHECK = '[[check]]\nname = "{}"\ncommand = ["/bin/true"]\n'

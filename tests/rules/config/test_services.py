@@ -1,7 +1,6 @@
 """What a [[service]] and [haproxy] must agree with. `«»` marks the place of the one problem."""
 
 import pytest
-
 from tests.rules.config.example import GOOD, edited, found, problems_of, unmarked
 
 OTHER = '\n[[service]]\nname = "other"\nmode = "http"\nbind = {}\nservers = {{ a = "10.0.1.31:80" }}\n'

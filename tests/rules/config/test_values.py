@@ -4,12 +4,12 @@ from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
+from tests.rules.config.test_readers import read
 
 from firstmate.config import values
 from firstmate.config.readers import Reader
 from firstmate.config.values import Endpoint, VipDraft
 from firstmate.model.plan import Bind, HttpCheck, ProtocolCheck, TcpCheck
-from tests.rules.config.test_readers import read
 
 ADDRESS = IPv4Address("10.0.1.100")
 
