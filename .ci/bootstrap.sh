@@ -110,6 +110,8 @@ install_locked() {
     (
         [ -z "$index" ] || export UV_DEFAULT_INDEX=$index
         [ -n "${UV_CACHE_DIR:-}" ] || export UV_NO_CACHE=1
+        export TMPDIR=$venv/tmp # uv leaves lock files in it
+        mkdir -p "$TMPDIR"
         export UV_SYSTEM_CERTS=1 UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 UV_PROJECT_ENVIRONMENT=$venv
         unset VIRTUAL_ENV PYTHONPATH
         cd "$root"
