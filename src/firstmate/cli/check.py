@@ -20,12 +20,13 @@ from firstmate.model.problems import Problem, Severity
 @click.option("--haproxy", metavar="PATH", help="Ask this HAProxy (default: the one that would run).")
 @with_config
 @with_output("table", "json", "github")
-@click.pass_obj
-def command(options: Options, file: str | None, haproxy: str | None, *, strict: bool) -> int:
+@click.pass_context
+def command(context: click.Context, file: str | None, haproxy: str | None, *, strict: bool) -> None:
     """Check FILE, or the one of -c, or /etc/firstmate/firstmate.toml; "-" reads standard input.
 
     Exit code 0: good. 78: it has errors, or with --strict warnings.
     """
+    options = context.ensure_object(Options)
     name = file or options.config
     content = _read(name)
     if isinstance(content, Problem):
@@ -34,7 +35,7 @@ def command(options: Options, file: str | None, haproxy: str | None, *, strict: 
         checked = check(content, name, _host_facts())
         checked, note = _ask_haproxy(content, name, checked, haproxy)
     _print(checked, name, content if isinstance(content, bytes) else b"", options.output, note)
-    return EXIT_CONFIG if checked.errors or (strict and checked.warnings) else EXIT_OK
+    context.exit(EXIT_CONFIG if checked.errors or (strict and checked.warnings) else EXIT_OK)
 
 
 def _read(name: str) -> bytes | Problem:

@@ -37,7 +37,7 @@ def read_table(spot: Spot, keys: Mapping[str, Key | Planned], where: str) -> Fie
             case Planned():
                 what = f'"{child.key}" in {where}' if where else f"[{child.key}]"
                 not_yet(child, what, on_key=True)
-            case None:
+            case _:
                 _unknown(child, keys, where)
     for key, about in keys.items():
         if isinstance(about, Key) and about.required and key not in spot.value:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firstmate.config.codes import Code
-from firstmate.config.places import DEPTH_MAX, Path, Place, Span, TooDeep, locate
+from firstmate.config.places import Path, Place, Span, TooDeep, locate
 from firstmate.model.problems import Problem
 
 TEXT_BYTES_MAX = 1 << 20  # a hundred services need about 30 KiB
@@ -87,8 +87,6 @@ def _span_after(before: str) -> Span:
 def _syntax_problem(text: str, file: str, error: Exception) -> Problem:
     message = str(error)
     where = _WHERE.search(message)
-    if isinstance(error, RecursionError):
-        return _problem(Code.TOO_DEEP, file, _TOP, f"nested deeper than {DEPTH_MAX} levels")
     if where is None:  # not TOML's but Python's refusal: a number of thousands of digits
         return _problem(Code.SYNTAX, file, _TOP, f"not valid TOML: {message[:200]}")
     message = message[: where.start()]
