@@ -1,6 +1,7 @@
 """HAProxy's own listening sockets, as it hands them to a successor (`stats socket ... expose-fd listeners`)."""
 
 import array
+import contextlib
 import socket
 import struct
 
@@ -32,5 +33,6 @@ def fetch_listeners(path: str, timeout_s: float) -> list[socket.socket]:
                 fds += some
             if not data:
                 break
-            client.sendall(struct.pack("=i", len(fds)))  # it waits for an answer to each message
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                client.sendall(struct.pack("=i", len(fds)))  # it waits for an answer to each message but the last
     return [socket.socket(fileno=fd) for fd in fds]

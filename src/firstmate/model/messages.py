@@ -1,8 +1,8 @@
 """What our own processes tell each other: one frozen record each, the whole table in one place.
 
     pulse -> ops          Snapshot each second and on request; Transition; Notice
-    ops -> pulse          FactChanged, Beat, WantSnapshot; Park, Drained: steps of a planned handover
-    supervisor -> pulse   FactChanged (down only: the process is gone)
+    ops -> pulse          FactChanged, Beat, WantSnapshot; Drained, the last step of a planned handover
+    supervisor -> pulse   FactChanged (down only: the process is gone); Park, the first step of a handover
     pulse -> supervisor   Will: what to say for pulse when it is killed
     supervisor -> ops     ChildStarted, ChildExited, HandOver
     ops -> supervisor     StartHaproxy, ReloadHaproxy, KillHaproxy
@@ -131,9 +131,9 @@ class WantSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class HandOver:
-    """This node is about to stop: let HAProxy finish what is under way, then tell pulse (`Park`, `Drained`)."""
+    """This node is about to stop, and HAProxy ignores SYNs since then: wait until it is idle, then tell pulse."""
 
-    at_us: Micros
+    parked_at_ns: int  # CLOCK_REALTIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +191,7 @@ class ChildExited:
     status: int  # exit code; negative: killed by that signal
     restart_in_us: Micros | None  # None: it will not be started again
     at_us: Micros
+    why: str = ""  # what it gave as its reason; empty: nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +212,7 @@ class KillHaproxy:
 
 
 FromPulse: TypeAlias = Snapshot | Transition | Notice
-ToPulse: TypeAlias = FactChanged | Beat | WantSnapshot | Park | Drained
+ToPulse: TypeAlias = FactChanged | Beat | WantSnapshot | Drained
+ToPulseFromSupervisor: TypeAlias = FactChanged | Park
 FromSupervisor: TypeAlias = ChildStarted | ChildExited | HandOver
 ToSupervisor: TypeAlias = StartHaproxy | KillHaproxy

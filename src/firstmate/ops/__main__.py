@@ -6,6 +6,7 @@ Exit codes: 0 told to stop, 70 no plan.
 import asyncio
 import importlib
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -43,9 +44,14 @@ async def _run(plan: Plan, ground: Ground) -> None:
     supervisor = Channel(inherited(int(os.environ["FIRSTMATE_FD_SUPERVISOR"])), FromSupervisor)
     listener = inherited(int(os.environ["FIRSTMATE_FD_API"]))
     loop = Loop(plan, ground, pulse, supervisor, Log())
-    await loop.run(_api_on(listener))
+    await loop.run(_hear_reloads, _api_on(listener))
     sys.stderr.flush()
     os._exit(0)  # a thread that hangs on a dead disk must not keep us
+
+
+async def _hear_reloads(_: Loop) -> None:
+    """The supervisor held SIGHUP back until there is a handler."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
 
 def _api_on(listener: socket.socket) -> Servant:

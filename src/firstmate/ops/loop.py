@@ -11,12 +11,12 @@ from firstmate.haproxy.render import Ground, socket_path
 from firstmate.ipc.channel import Channel, EndOfChannel
 from firstmate.linux.process import clock_us
 from firstmate.model import jsonable
-from firstmate.model.messages import Beat, FactChanged, KillHaproxy, StartHaproxy, WantSnapshot
+from firstmate.model.messages import Beat, Drained, FactChanged, KillHaproxy, StartHaproxy, WantSnapshot
 from firstmate.model.plan import Plan
 from firstmate.model.status import Status
 from firstmate.model.units import S, Micros
 from firstmate.ops.checks import Checks
-from firstmate.ops.draining import drain
+from firstmate.ops.draining import wait_drained
 from firstmate.ops.haproxy_keeper import Keeper
 from firstmate.ops.journal import Journal
 from firstmate.ops.log import Log
@@ -145,11 +145,16 @@ class Loop:
                 self._tasks.create_task(self._start_haproxy(action))
             case Prepare():
                 self._tasks.create_task(self._keeper.prepare())
-            case Drain(park):
-                self._tasks.create_task(drain(self._pulse, socket_path(self.world.plan, str(self._runtime)), park=park))
+            case Drain(parked_at_ns):
+                self._tasks.create_task(self._drain(parked_at_ns))
             case Record():
                 self._log.write(action)
                 self._journal.add(action, now_us, time.time_ns() // 1000)
+
+    async def _drain(self, parked_at_ns: int) -> None:
+        outcome = await wait_drained(socket_path(self.world.plan, str(self._runtime)))
+        self._pulse.send(Drained(parked_at_ns))
+        self._act(Record("info", "handover", f"planned handover: {outcome}"), clock_us())
 
     async def _start_haproxy(self, order: StartHaproxy) -> None:
         await self._keeper.save_states()

@@ -64,8 +64,8 @@ def decide(world: World, event: Event, now_us: Micros) -> Step:
             return _live(world, event, now_us)
         case ChildStarted() | ChildExited():
             return world, [_child_record(event)]
-        case HandOver():
-            return world, [Drain(park=world.leading and isinstance(world.life, Serving))]
+        case HandOver(parked_at_ns):
+            return world, [Drain(parked_at_ns)]
         case Snapshot():
             return _snapshot(world, event, now_us)
         case Transition():

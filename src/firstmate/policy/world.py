@@ -113,9 +113,9 @@ class Prepare:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Have HAProxy finish what is under way, then have pulse resign; `park` False: only the latter."""
+    """Wait until HAProxy has finished what is under way, then have pulse resign."""
 
-    park: bool
+    parked_at_ns: int
 
 
 Action: TypeAlias = FactChanged | Beat | WantSnapshot | StartHaproxy | KillHaproxy | Record | Prepare | Drain

@@ -10,7 +10,7 @@ import sys
 from firstmate.ipc.channel import Channel, inherited
 from firstmate.linux import process
 from firstmate.model import jsonable
-from firstmate.model.messages import FactChanged, ToPulse
+from firstmate.model.messages import ToPulse, ToPulseFromSupervisor
 from firstmate.pulse.loop import Loop, read_plan
 
 EXIT_NO_PLAN, EXIT_NOT_ALLOWED = 70, 77
@@ -27,7 +27,7 @@ def main() -> int:
     except (OSError, jsonable.BadJson) as error:
         return _fail(EXIT_NO_PLAN, f"{plan_file} cannot be read: {error}")
     ops = Channel(inherited(int(os.environ["FIRSTMATE_FD_OPS"])), ToPulse)
-    supervisor = Channel(inherited(int(os.environ["FIRSTMATE_FD_SUPERVISOR"])), FactChanged)
+    supervisor = Channel(inherited(int(os.environ["FIRSTMATE_FD_SUPERVISOR"])), ToPulseFromSupervisor)
     realtime = process.become_realtime()
     process.lock_memory()
     try:

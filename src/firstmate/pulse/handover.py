@@ -1,10 +1,10 @@
 """A planned handover that loses no connection.
 
 When we resign, clients learn the new MASTER's MAC within a millisecond or two; what they send after that on
-connections to *us* reaches a host that does not know them, and is reset. So ops first has HAProxy's listening
-sockets ignore new SYNs and lets what is under way finish. The SYNs that come meanwhile are kept here (a packet
-socket sees them before TCP ignores them) and, once the new MASTER has announced itself, sent on to its MAC.
-The client notices a connect that took some tens of milliseconds longer.
+connections to *us* reaches a host that does not know them, and is reset. So the supervisor first has HAProxy's
+listening sockets ignore new SYNs, and ops waits until what is under way has finished. The SYNs that come
+meanwhile are kept here (a packet socket sees them before TCP ignores them) and, once the new MASTER has
+announced itself, sent on to its MAC. The client notices a connect that took some tens of milliseconds longer.
 """
 
 import select
@@ -52,7 +52,13 @@ class Handover:
         self._successors.clear()  # until now it was ourselves
 
     def finish(self) -> None:
-        """After priority 0: wait for the successor, send on what was kept, and strays for a little longer."""
+        """After priority 0: wait for the successor, send on what was kept, and strays for a little longer.
+
+        Only once HAProxy ignores them (`parked`): a SYN that is being served here must not be seen there.
+        """
+        if not self._parked_at_ns:
+            self.close()
+            return
         started_us = clock_us()
         while (now_us := clock_us()) < started_us + SUCCESSOR_WAIT_US + STRAYS_US:
             if not self._successors and now_us >= started_us + SUCCESSOR_WAIT_US:

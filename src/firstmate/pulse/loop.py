@@ -69,6 +69,7 @@ class Loop:
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the terminal is the supervisor's
         signal.signal(signal.SIGHUP, self._on_signal)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # our parent held it back until now
         now_us = clock_us()
         self._courier.look()
         self._release_leftovers()
@@ -183,10 +184,18 @@ class Loop:
             self._stopping = True  # no supervisor, no successor: leave in good order
             return
         for message in messages:
-            self._feed(message, now_us)
+            if isinstance(message, Park):
+                self._park(now_us)
+            else:
+                self._feed(message, now_us)
 
     def _hear_ops(self, now_us: Micros) -> None:
-        for message in self._ops.receive():
+        try:
+            messages = self._ops.receive()
+        except EndOfChannel:
+            self._stopping = True  # the supervisor holds every end: it is gone
+            return
+        for message in messages:
             match message:
                 case FactChanged():
                     self._feed(message, now_us)
@@ -194,8 +203,6 @@ class Loop:
                     self._beat = message
                 case WantSnapshot():
                     self._send_snapshot(now_us)
-                case Park():
-                    self._park(now_us)
                 case Drained(parked_at_ns):
                     self._stopping = True
                     if self._handover is not None:

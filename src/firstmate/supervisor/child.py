@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from firstmate.linux.process import clock_us
@@ -49,21 +49,30 @@ def spawn(  # noqa: PLR0913 - all but three are by name, and all are Popen's
     prepare: Callable[[], None] | None = None,
     user: int | None = None,
     group: int | None = None,
+    held_back: Collection[int] = (),
 ) -> Child:
-    """Start a process with an empty stdin. `prepare` runs in it before the program. Raises `OSError`."""
-    popen = subprocess.Popen(  # noqa: S603 - our own programs, and the haproxy that the operator chose
-        command,
-        stdin=subprocess.DEVNULL,
-        stderr=stderr,
-        env=environment,
-        pass_fds=pass_fds,
-        cwd="/",
-        start_new_session=session,
-        preexec_fn=prepare,  # noqa: PLW1509 - we have no threads
-        user=user,
-        group=group,
-        extra_groups=[] if user is not None else None,
-    )
+    """Start a process with an empty stdin. `prepare` runs in it before the program. Raises `OSError`.
+
+    `held_back`: signals that wait in the child until it unblocks them. One that came before its handler is
+    there would kill it.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, held_back)
+    try:
+        popen = subprocess.Popen(  # noqa: S603 - our own programs, and the haproxy that the operator chose
+            command,
+            stdin=subprocess.DEVNULL,
+            stderr=stderr,
+            env=environment,
+            pass_fds=pass_fds,
+            cwd="/",
+            start_new_session=session,
+            preexec_fn=prepare,  # noqa: PLW1509 - we have no threads
+            user=user,
+            group=group,
+            extra_groups=[] if user is not None else None,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return Child(name, popen.pid, generation, os.pidfd_open(popen.pid), clock_us(), popen)
 
 
@@ -73,3 +82,10 @@ def adopt(name: str, pid: int, generation: int) -> Child | None:
         return Child(name, pid, generation, os.pidfd_open(pid), clock_us(), None)
     except OSError:
         return None
+
+
+def bury_orphans(own: Collection[int]) -> None:
+    """As process 1 of a container we inherit whoever lost its parent; `own` children are waited for elsewhere."""
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid not in own:
+            os.waitpid(ended.si_pid, 0)

@@ -1,6 +1,7 @@
 """pulse and ops as children: their commands, their sockets, and when they are started again."""
 
 import os
+import signal
 import sys
 from dataclasses import dataclass, field
 
@@ -86,6 +87,7 @@ class Family:
             prepare=_drop_capabilities if slot.name == OPS and user is None else None,
             user=user,
             group=group,
+            held_back={signal.SIGHUP},  # a reload may come at any moment
         )
         slot.due_us = None
 

@@ -17,10 +17,17 @@ class Executor:
         self._sockets: dict[str, VrrpSocket] = {}
 
     def keep(self, will: Will) -> None:
-        """Replace the will before. Interfaces that cannot be opened now are tried again then."""
+        """Replace the will before. A socket is kept only while the will needs it.
+
+        An interface that goes away and comes back has the same name and another index: pulse then leaves a will
+        without it and later one with it, and the socket is opened anew.
+        """
         self.will = will
-        for bequest in will.bequests:
-            self._open(bequest.interface)
+        needed = {bequest.interface for bequest in will.bequests}
+        for interface in self._sockets.keys() - needed:
+            self._sockets.pop(interface).close()
+        for interface in needed:
+            self._open(interface)
 
     def execute(self) -> str:
         """Do what the will says, once; returns what was done, for the log ("" when there was nothing)."""

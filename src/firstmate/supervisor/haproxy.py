@@ -7,18 +7,22 @@ which process is ours, so that a successor adopts it instead of starting a secon
 import contextlib
 import json
 import os
+import re
 import signal
 from collections import deque
 from pathlib import Path
 
+from firstmate.haproxy.verdict import explain
 from firstmate.model.messages import StartHaproxy
 from firstmate.supervisor import log
 from firstmate.supervisor.child import Child, adopt, spawn
 
 RECORD = "haproxy.json"
 MASTER_SOCKET = "haproxy-master.sock"
-STDERR_LINES_KEPT = 20
+STDERR_LINES_KEPT = 50  # of one life: its reason for ending is among its first or last lines
 STDERR_OCTETS_AT_ONCE = 65_536
+
+_NUMBER = re.compile(r"\(\d+\)")  # of the process: the only thing that differs when it says the same again
 
 
 class HaproxyChild:
@@ -28,14 +32,24 @@ class HaproxyChild:
         self.child: Child | None = None
         self.wanted: StartHaproxy | None = None
         self.running: StartHaproxy | None = None
-        self.last_lines: deque[str] = deque(maxlen=STDERR_LINES_KEPT)
+        self._said: deque[str] = deque(maxlen=STDERR_LINES_KEPT)
+        self._said_before: frozenset[str] = frozenset()  # by the one before
         self.stderr: int | None = None  # readable: lines for `read_lines`
         self._runtime, self._node = runtime, node
         self._generation = 0
 
     @property
-    def next_generation(self) -> int:
-        return self._generation + 1
+    def generation(self) -> int:
+        """Of the last one that was started or adopted, or could not be."""
+        return self._generation
+
+    def why_ended(self) -> str:
+        """What the last one gave as its reason, as a sentence; "" when it gave none."""
+        return explain("\n".join(self._said))
+
+    def has_said_before(self, line: str) -> bool:
+        """Did the one before write this line too?"""
+        return _NUMBER.sub("", line) in self._said_before
 
     def adopt(self) -> bool:
         """Take over what a predecessor left running."""
@@ -45,8 +59,11 @@ class HaproxyChild:
             running = StartHaproxy(str(record["binary"]), str(record["config"]), str(record["digest"]))
         except (OSError, ValueError, KeyError, TypeError):
             return False
-        child = adopt("haproxy", pid, self.next_generation)
-        if child is None or _start_time(pid) != start:
+        child = adopt("haproxy", pid, self._generation + 1)
+        if child is None:
+            return False
+        if _start_time(pid) != start:  # another process has its number now
+            os.close(child.pidfd)
             return False
         self._generation += 1
         self.child, self.running = child, running
@@ -60,17 +77,18 @@ class HaproxyChild:
         os.set_blocking(writer, True)
         command = [wanted.binary, "-W", "-S", f"{self._runtime / MASTER_SOCKET},mode,600"]
         command += ["-f", wanted.config, "-L", self._node]
+        self._generation += 1
+        self._said_before = frozenset(_NUMBER.sub("", line) for line in self._said)
+        self._said.clear()
         try:
-            child = spawn("haproxy", command, self.next_generation, stderr=writer, session=True, prepare=_be_ordinary)
+            child = spawn("haproxy", command, self._generation, stderr=writer, session=True, prepare=_be_ordinary)
         except OSError:
             os.close(reader)
             raise
         finally:
             os.close(writer)
-        self._generation += 1
         self._close_stderr()
         self.child, self.running, self.stderr = child, wanted, reader
-        self.last_lines.clear()
         self._record(child, wanted)
         return child
 
@@ -89,10 +107,9 @@ class HaproxyChild:
                 os.killpg(self.child.pid, signal.SIGKILL)
 
     def ended(self) -> int:
-        """After its end: sweep up workers that survived it and read its last words; returns the exit code."""
+        """After its end: sweep up workers that survived it; returns the exit code."""
         assert self.child is not None
         self.kill()
-        self.read_lines()
         status = self.child.reap()
         self.child = None
         self._close_stderr()
@@ -101,7 +118,7 @@ class HaproxyChild:
         return status
 
     def read_lines(self) -> list[str]:
-        """What it wrote to stderr since the last call; the last lines are kept to explain an exit."""
+        """What it wrote to stderr since the last call; kept to explain an exit."""
         if self.stderr is None:
             return []
         try:
@@ -114,7 +131,7 @@ class HaproxyChild:
             self._close_stderr()
             return []
         lines = [line for line in data.decode(errors="replace").splitlines() if line.strip()]
-        self.last_lines += lines
+        self._said += lines
         return lines
 
     def _close_stderr(self) -> None:

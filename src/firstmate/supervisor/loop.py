@@ -1,6 +1,7 @@
 """The supervisor's loop: signals, ends of children, their messages, and starts that are due."""
 
 import contextlib
+import os
 import selectors
 import signal
 import socket
@@ -19,6 +20,7 @@ from firstmate.model.messages import (
     FactChanged,
     HandOver,
     KillHaproxy,
+    Park,
     StartHaproxy,
     ToSupervisor,
     Will,
@@ -27,16 +29,22 @@ from firstmate.model.plan import HAPROXY_FACT, Plan
 from firstmate.model.units import S, Micros, format_duration
 from firstmate.policy.restart import Exited, GiveUp, Restarts, Start, cause
 from firstmate.supervisor import log
+from firstmate.supervisor.child import bury_orphans
 from firstmate.supervisor.children import HAPROXY, OPS, PULSE, Family, Slot, Wires
 from firstmate.supervisor.executor import Executor
 from firstmate.supervisor.haproxy import HaproxyChild
+from firstmate.supervisor.parking import TAP_S, ignore_new_connections
 from firstmate.supervisor.runtime import Runtime
 
 NICE = -10  # a killed pulse must be spoken for at once; the supervisor is idle otherwise
 SLEEP_MAX_US: Micros = 1 * S
 HAND_OVER_S = 1.2  # ops drains for 0.25 s at most, pulse waits 0.45 s at most
 PULSE_STOP_S, OPS_STOP_S, HAPROXY_DRAIN_S, HAPROXY_STOP_S = 2.0, 2.0, 3.0, 1.0
-FINAL_STATUSES = {70, 77}  # no plan, not allowed: a restart of pulse cannot help
+NOT_ALLOWED = 77  # what pulse says when it lacks a right: a restart cannot help
+CANNOT_START = 127  # in place of the exit code of a program that could not be started
+QUIET_AFTER_TRIES = 2  # an HAProxy that fails again and again says the same each time
+API_LOOK_US: Micros = 1 * S
+API_AGAIN_US: Micros = 10 * S
 
 
 class Supervisor:
@@ -44,8 +52,11 @@ class Supervisor:
 
     def __init__(self, plan: Plan, runtime: Runtime, reread: Callable[[], Plan | None]) -> None:
         self._plan, self._runtime, self._reread = plan, runtime, reread
+        """Raises `OSError` when the runtime directory cannot be written."""
+        runtime.write_plan(plan)
         self._wires = Wires()
         self._api = runtime.listen()
+        self._api_look_at_us: Micros = 0
         self._family = Family(runtime, self._wires, self._api.fileno())
         self._haproxy = HaproxyChild(runtime.path, plan.node)
         self._haproxy_slot = Slot(HAPROXY, Restarts())
@@ -65,7 +76,6 @@ class Supervisor:
         self._catch_signals()
         process.set_name("firstmate")
         process.be_nice(NICE)
-        self._runtime.write_plan(self._plan)
         self._watch(self._doorbell, self._on_doorbell)
         self._watch(self._to_pulse, self._on_pulse_message)
         self._watch(self._to_ops, self._on_ops_message)
@@ -96,8 +106,33 @@ class Supervisor:
         for slot in self._slots():
             if slot.due_us is not None and slot.due_us <= now_us:
                 self._start(slot)
+        if now_us >= self._api_look_at_us:
+            self._api_look_at_us = now_us + API_LOOK_US
+            self._mend_api()
+        if os.getpid() == 1:
+            bury_orphans(self._pids())
         if self._ready:
             notify("WATCHDOG=1")
+
+    def _mend_api(self) -> None:
+        """A socket whose file was removed hears nobody: make another, and an ops that listens on it."""
+        if self._runtime.api_is_there():
+            return
+        try:
+            api = self._runtime.listen()
+        except OSError as error:
+            log.error(f"{self._runtime.path}: the socket of the API is gone and cannot be made: {error}")
+            self._api_look_at_us = clock_us() + API_AGAIN_US
+            return
+        os.dup2(api.fileno(), self._api.fileno(), inheritable=False)
+        api.close()
+        log.warning("the socket of the API was removed: made anew; ops starts again to listen on it")
+        if self._family.ops.child is not None:
+            self._family.ops.child.send(signal.SIGTERM)
+
+    def _pids(self) -> set[int]:
+        children = (self._family.pulse.child, self._family.ops.child, self._haproxy.child)
+        return {child.pid for child in children if child is not None}
 
     def _slots(self) -> list[Slot]:
         return [self._family.pulse, self._family.ops, self._haproxy_slot]
@@ -113,19 +148,17 @@ class Supervisor:
 
     def _start(self, slot: Slot) -> None:
         slot.due_us = None
+        if slot.name == HAPROXY:
+            self._start_haproxy()
+            return
+        self._leave_plan()
         try:
             if slot.name == PULSE:
                 self._family.start_pulse()
-            elif slot.name == OPS:
+            else:
                 self._family.start_ops()
-            elif self._haproxy.wanted is not None and self._haproxy.child is None:
-                self._haproxy.start()
         except OSError as error:
-            log.error(f"cannot start {slot.name}: {error}")
-            self._start_again(slot, 127)
-            return
-        if slot.name == HAPROXY:
-            self._haproxy_started()
+            self._start_again(slot, CANNOT_START, f"cannot be started: {error}")
             return
         assert slot.child is not None
         self._watch(slot.child.fileno(), lambda: self._on_exit(slot))
@@ -135,24 +168,37 @@ class Supervisor:
     def _on_exit(self, slot: Slot) -> None:
         child = slot.child
         assert child is not None
-        if slot.name == PULSE and (done := self._executor.execute()):
-            log.warning(f"pulse died: {done}")  # said after the deed
+        if slot.name == PULSE:
+            self._speak_for_pulse()
         self._forget(child.fileno())
         slot.child = None
         status = child.reap()
-        if slot.name == PULSE and status in FINAL_STATUSES:
+        if slot.name == PULSE and status == NOT_ALLOWED:
             self._exit_code = status  # it has said why
             self._stop()
             return
         self._start_again(slot, status)
 
-    def _start_again(self, slot: Slot, status: int) -> None:
+    def _speak_for_pulse(self) -> None:
+        """Its last will counts, also when it left one and died before we looked."""
+        self._on_pulse_message()
+        if done := self._executor.execute():
+            log.warning(f"pulse died: {done}")  # said after the deed
+
+    def _leave_plan(self) -> None:
+        """For a child that starts: the plan in force, whatever became of the file."""
+        try:
+            self._runtime.write_plan(self._plan)
+        except OSError as error:
+            log.error(f"{self._runtime.path}: the plan cannot be written: {error.strerror}")
+
+    def _start_again(self, slot: Slot, status: int, why: str = "") -> None:
         now_us = clock_us()
         match slot.restarts.handle(Exited(status), now_us):
             case Start(after_us):
                 slot.due_us = now_us + after_us
                 when = "now" if after_us == 0 else f"in {format_duration(after_us)}"
-                log.warning(f"{slot.name} ended ({cause(status)}); it is started again {when}")
+                log.warning(f"{slot.name} ended ({why or cause(status)}); it is started again {when}")
             case GiveUp(why):
                 log.error(f"{slot.name} does not stay up ({why}); this node gives up its addresses")
                 self._release_for_good()
@@ -172,6 +218,17 @@ class Supervisor:
         child.reap()
 
     # HAProxy
+
+    def _start_haproxy(self) -> None:
+        if self._haproxy.wanted is None or self._haproxy.child is not None:
+            return
+        try:
+            self._haproxy.start()
+        except OSError as error:
+            why = f"{self._haproxy.wanted.binary} cannot be started: {error.strerror}"
+            self._haproxy_ended(0, CANNOT_START, why)
+        else:
+            self._haproxy_started()
 
     def _haproxy_started(self) -> None:
         child = self._haproxy.child
@@ -193,21 +250,27 @@ class Supervisor:
         why = "HAProxy has exited"
         self._to_pulse.send(FactChanged(HAPROXY_FACT, up=False, why=why, at_us=now_us, generation=child.generation + 1))
         self._forget(child.fileno())
+        self._on_haproxy_lines()
         if self._haproxy.stderr is not None:
             self._forget(self._haproxy.stderr)
         status = self._haproxy.ended()
-        for line in list(self._haproxy.last_lines):
-            log.warning(f"haproxy: {line}")
-        self._start_again(self._haproxy_slot, status)
+        why = self._haproxy.why_ended() if status > 0 else _UNKNOWN if child.popen is None else ""
+        self._haproxy_ended(child.pid, status, why)
+
+    def _haproxy_ended(self, pid: int, status: int, why: str) -> None:
+        now_us = clock_us()
+        self._start_again(self._haproxy_slot, status, why)
         due_us = self._haproxy_slot.due_us
         restart_in_us = None if due_us is None else max(0, due_us - now_us)
-        self._to_ops.send(ChildExited(HAPROXY, child.pid, child.generation, status, restart_in_us, now_us))
+        exited = ChildExited(HAPROXY, pid, self._haproxy.generation, status, restart_in_us, now_us, why)
+        self._to_ops.send(exited)
 
     def _on_haproxy_lines(self) -> None:
         before = self._haproxy.stderr
+        quiet = self._haproxy_slot.restarts.tries > QUIET_AFTER_TRIES
         for line in self._haproxy.read_lines():
-            log.info(f"haproxy: {line}")
-        self._haproxy.last_lines.clear()  # they are in the log already
+            if not (quiet and self._haproxy.has_said_before(line)):
+                _log_haproxy(line)
         if before is not None and self._haproxy.stderr is None:
             self._forget(before)
 
@@ -262,21 +325,30 @@ class Supervisor:
         plan = self._reread()
         if plan is None:
             log.error("reload refused: the configuration has errors; the old one goes on")
-        else:
-            self._plan = plan
-            self._runtime.write_plan(plan)
+        elif self._replace_plan(plan):
             for slot in (self._family.pulse, self._family.ops):
                 if slot.child is not None:
                     slot.child.send(signal.SIGHUP)
             log.info(f"reloaded: configuration {plan.digest}")
         notify("READY=1")
 
+    def _replace_plan(self, plan: Plan) -> bool:
+        try:
+            self._runtime.write_plan(plan)
+        except OSError as error:
+            log.error(
+                f"reload refused: {self._runtime.path} cannot be written ({error.strerror}); the old plan goes on"
+            )
+            return False
+        self._plan = plan
+        return True
+
     def _stop(self) -> None:
         """In this order: priority 0, addresses, then the rest."""
         notify("STOPPING=1")
         self._hand_over()
         self._end(self._family.pulse.child, signal.SIGTERM, PULSE_STOP_S)
-        self._executor.execute()  # only when it had to be killed is there anything left to do
+        self._speak_for_pulse()  # only when it had to be killed is there anything left to do
         self._end(self._family.ops.child, signal.SIGTERM, OPS_STOP_S)
         haproxy = self._haproxy.child
         if haproxy is not None:
@@ -285,16 +357,23 @@ class Supervisor:
                 haproxy.send(signal.SIGTERM)
                 _wait(haproxy.fileno(), HAPROXY_STOP_S)
             self._haproxy.ended()
-        with contextlib.suppress(OSError):
-            (self._runtime.path / "api.sock").unlink()
+        self._runtime.stop_listening()
         log.info("stopped")
 
     def _hand_over(self) -> None:
-        """Give ops a moment to let HAProxy finish what is under way; pulse then resigns and ends by itself."""
+        """Let HAProxy finish what is under way, and nothing new begin; pulse then resigns and ends by itself."""
         pulse = self._family.pulse.child
-        if pulse is None or self._family.ops.child is None or self._plan.haproxy is None:
+        leading = bool(self._executor.will.addresses)
+        if pulse is None or self._family.ops.child is None or self._plan.haproxy is None or not leading:
             return
-        if self._to_ops.send(HandOver(clock_us())) and not _wait(pulse.fileno(), HAND_OVER_S):
+        self._to_pulse.send(Park(clock_us()))
+        time.sleep(TAP_S)
+        try:
+            parked_at_ns = ignore_new_connections(self._plan, self._runtime.path)
+        except OSError as error:
+            log.warning(f"connections under way will be cut: HAProxy's listening sockets cannot be had: {error}")
+            return
+        if not self._to_ops.send(HandOver(parked_at_ns)) or not _wait(pulse.fileno(), HAND_OVER_S):
             log.warning(f"no planned handover within {HAND_OVER_S:g} s; pulse resigns as it is")
 
     def _end(self, child: Any, number: int, wait_s: float) -> None:
@@ -306,6 +385,14 @@ class Supervisor:
             child.send(signal.SIGKILL)
             _wait(child.fileno(), wait_s)
         child.reap()
+
+
+_UNKNOWN = "nobody knows why, it was adopted from the firstmate before"
+
+
+def _log_haproxy(line: str) -> None:
+    write = log.error if line.startswith("[ALERT]") else log.warning if line.startswith("[WARNING]") else log.info
+    write(f"haproxy: {line}")
 
 
 def _wait(fd: int, wait_s: float) -> bool:

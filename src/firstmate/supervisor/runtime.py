@@ -1,5 +1,6 @@
 """The runtime directory: one firstmate at a time, the plan for the children, the API's socket."""
 
+import contextlib
 import fcntl
 import grp
 import os
@@ -14,6 +15,7 @@ from firstmate.model.plan import Plan
 DEFAULT = "/run/firstmate"
 OPS_USER = "firstmate"  # made by the package; without it ops keeps our user, without capabilities
 API_BACKLOG = 64
+PLAN, API = "plan.json", "api.sock"
 
 
 class AlreadyRunning(Exception):
@@ -31,6 +33,7 @@ class Runtime:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._api: tuple[int, int] | None = None
         path.mkdir(mode=0o755, parents=True, exist_ok=True)
         self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -41,21 +44,28 @@ class Runtime:
         os.ftruncate(self._lock, 0)
         os.write(self._lock, f"{os.getpid()}\n".encode())
         self.ops_user = _ops_user()
-        ops = path / "ops"
-        ops.mkdir(mode=0o755, exist_ok=True)
-        if self.ops_user is not None:
-            os.chown(ops, self.ops_user.uid, self.ops_user.gid)
+        self._furnish()
 
     def write_plan(self, plan: Plan) -> None:
-        """Replace plan.json atomically: a child reads the old one or the new one, whole."""
-        new = self.path / "plan.json.new"
-        new.write_text(jsonable.dumps(plan))
-        new.chmod(0o644)
-        new.rename(self.path / "plan.json")
+        """Replace plan.json atomically: a child reads the old one or the new one, whole.
+
+        Raises `OSError`, and the old one stands.
+        """
+        file, new, text = self.path / PLAN, self.path / f"{PLAN}.new", jsonable.dumps(plan)
+        if _holds(file, text):
+            return  # a full disk is no reason to refuse what is there
+        try:
+            new.write_text(text)
+            new.chmod(0o644)
+            new.rename(file)
+        except OSError:
+            new.unlink(missing_ok=True)
+            raise
 
     def listen(self) -> socket.socket:
         """The API's socket. It is ours and not ops', so that callers wait while ops restarts."""
-        path = self.path / "api.sock"
+        self._furnish()
+        path = self.path / API
         path.unlink(missing_ok=True)
         api = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         api.bind(str(path))
@@ -63,7 +73,38 @@ class Runtime:
         if self.ops_user is not None:
             os.chown(path, 0, self.ops_user.gid)
         api.listen(API_BACKLOG)
+        self._api = _identity(path)
         return api
+
+    def api_is_there(self) -> bool:
+        """False: somebody removed or replaced the socket's file, and nobody can call any more."""
+        return self._api is not None and _identity(self.path / API) == self._api
+
+    def _furnish(self) -> None:
+        ops = self.path / "ops"
+        ops.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if self.ops_user is not None:
+            os.chown(ops, self.ops_user.uid, self.ops_user.gid)
+
+    def stop_listening(self) -> None:
+        with contextlib.suppress(OSError):
+            (self.path / API).unlink()
+
+
+def _holds(file: Path, text: str) -> bool:
+    try:
+        return file.read_text() == text
+    except (OSError, ValueError):
+        return False
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode; None when there is nothing."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _ops_user() -> OpsUser | None:
