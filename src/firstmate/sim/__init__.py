@@ -1,0 +1,1 @@
+"""The crowd: many routers, one seed, no process and no real time."""

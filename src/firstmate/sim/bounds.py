@@ -1,0 +1,68 @@
+"""How long each thing may last, derived from a schedule's numbers; the invariants hold the routers to these.
+
+Every bound is made of: I, the longest advert interval; down, the longest Master_Down_Interval; d, the longest
+way over the wire; l, the longest a process is late once it may run. A timer fires up to l late, and whatever
+arrives is handled up to l after it came.
+"""
+
+from dataclasses import dataclass
+
+from firstmate.model.plan import VrrpPlan
+from firstmate.model.units import S, Micros
+from firstmate.sim.schedule import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    contest_us: Micros  # two MASTERs, of which the weaker hears the stronger
+    silence_us: Micros  # a fit node hears no MASTER and is none
+    gap_us: Micros  # nobody holds an address that a fit node could hold
+    handover_us: Micros  # the same, when the MASTER said priority 0
+    preempt_us: Micros  # a weaker MASTER leads although a stronger node is fit
+    black_hole_us: Micros  # a client sends to another than the MASTER, all being whole
+    refresh_us: Micros | None  # the same, when it was so before all was whole; None: no bound
+    interval_us: Micros  # the shortest advert interval
+
+
+def of(schedule: Schedule) -> Bounds:
+    """The bounds for every virtual router of the schedule."""
+    routers = [router for plan in schedule.plans for router in plan.routers]
+    weathers = (schedule.weather, schedule.clear, schedule.calm)
+    i = max(router.advert_interval_us for router in routers)
+    d = max(weather.delay_us[1] + weather.straggle_us for weather in weathers)
+    l = max(weather.lateness_us for weather in weathers)  # noqa: E741 - named as in the docstring
+    skew_us = max(skew(router, i) for router in routers)
+    down_us = 3 * i + skew_us
+    delay_us = max(router.preempt_delay_us for router in routers)
+    refreshes = [router.garp_refresh_us for router in routers]
+    return Bounds(
+        # The stronger one's next advert is due within I, sent l late, arrives d later, and is handled l after that.
+        contest_us=i + d + 2 * l,
+        # From the last advert handled, or from a start: the timer, and its lateness. l more: a start, the end of a
+        # pause or a fact takes up to l until the router hears of it.
+        silence_us=down_us + 2 * l,
+        # Before that, the last advert of a MASTER may still have been on its way.
+        gap_us=down_us + d + 3 * l,
+        # A BACKUP that has been given priority 0 waits Skew_Time.
+        handover_us=skew_us + l,
+        # Somebody leads after a gap; the strongest hears it within I, d and 2 l, bears it for the delay, and then
+        # waits until the last advert that it obeyed is a down interval old.
+        preempt_us=(down_us + d + 3 * l) + (i + d + 2 * l) + delay_us + (down_us + l),
+        # MASTERs that could not hear each other: within I (l late, d under way, l to be handled) the weaker one hears
+        # the stronger and leaves with an advert (d, l), which has the stronger announce itself (d). It does so at
+        # once, or an interval after it last did (l late), which the client has heard then or was before.
+        black_hole_us=i + 3 * d + 3 * l,
+        refresh_us=None if 0 in refreshes else max(refreshes) + d + l,
+        interval_us=min(router.advert_interval_us for router in routers),
+    )
+
+
+def settled_us(schedule: Schedule) -> Micros:
+    """When nothing moves any more: from then on the calm is watched."""
+    bounds = of(schedule)
+    return schedule.heal_us + max(bounds.preempt_us + bounds.contest_us, bounds.black_hole_us)
+
+
+def skew(router: VrrpPlan, interval_us: Micros) -> Micros:
+    """Skew_Time (RFC 5798, 6.1; RFC 3768, 6.1), reckoned here anew: the router under test is no witness."""
+    return (256 - router.priority) * (interval_us if router.version == 3 else S) // 256

@@ -1,0 +1,281 @@
+"""The judge of a story: what must never happen, and what may not last.
+
+    two-masters  two nodes lead, and the weaker one hears the stronger, for longer than a contest takes
+    silence      a fit node that hears no MASTER does not become one in time
+    gap          nobody holds an address although a fit node is up, for longer than the RFC's bound
+    handover     the same after priority 0 was heard: Skew_Time, not Master_Down_Interval
+    needless     an undisturbed MASTER is dethroned by a node that heard it within three intervals
+    held         a node holds addresses without being MASTER, or leads without them
+    weak-master  all is whole, preemption is on, and still a weaker node leads
+    black-hole   all is whole, and still a client sends to a host that is not MASTER
+    restless     somebody changes state although nothing happened (calm)
+    flapping     in a story without faults somebody leads, gives up and leads again
+    traffic      adverts nobody asked for, or counters that do not add up
+    exception    a router raised one
+
+`conditions` has what may not last, `bounds` how long it may.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address
+
+from firstmate.model.messages import RouterState
+from firstmate.model.plan import OWNER
+from firstmate.model.units import Micros, format_duration
+from firstmate.sim import bounds as bounds_
+from firstmate.sim.agenda import Agenda
+from firstmate.sim.conditions import Conditions, Key, Trouble, plan_of, state_of
+from firstmate.sim.network import Network
+from firstmate.sim.node import Disturbed, Listened, Moved, News, Node
+from firstmate.sim.schedule import Schedule
+from firstmate.vrrp.member import MASTER_TRANSITIONS, RECEIVED, RELEASES, SENT, Member
+from firstmate.vrrp.packet import Refusal
+from firstmate.vrrp.router import NOTICES_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    name: str
+    at_us: Micros
+    text: str
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the judge knows of one virtual router on one node; times are of the story, not of the node."""
+
+    heard_us: dict[IPv4Address, Micros] = field(default_factory=dict)  # the last advert given to it, by sender
+    last: IPv4Address | None = None  # whose that was
+    listened: int = 0  # good adverts given to this pulse
+    idle_us: Micros = 0  # since when it hears no MASTER
+    humble_us: Micros = 0  # by its own clock: since when it has not heard its equal or better
+    leads: bool = False  # it is MASTER, as far as the news was told
+    since_us: Micros = 0  # of its state
+    disturbed_us: Micros = 0
+    led: int = 0  # how often it became MASTER
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    trouble: Trouble
+    since_us: Micros
+
+    @property
+    def deadline_us(self) -> Micros:
+        return self.since_us + self.trouble.limit_us
+
+
+class Judge:
+    """`look` after every event, `overdue` before the next; `cuts` counts changes of the network."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        nodes: Sequence[Node],
+        network: Network,
+        agenda: Agenda,
+        news: list[News],
+        cuts: Callable[[], int],
+    ) -> None:
+        self._schedule, self._nodes, self._network = schedule, nodes, network
+        self._agenda, self._news, self._cuts = agenda, news, cuts
+        self._bounds = bounds_.of(schedule)
+        self._conditions = Conditions(nodes, network, self._bounds)
+        self._routers = [plan.name for plan in nodes[0].plan.routers]
+        self._seen = {(node.place, router): _Seen() for node in nodes for router in self._routers}
+        self._promises: dict[tuple[int, str], Micros] = {}  # who was given priority 0 by whom it obeyed, and when
+        self._open: dict[tuple[str, Key], _Open] = {}
+        self._deadline_us: Micros | None = None
+        self._disturbances = 0
+        self._healed_us: Micros | None = None
+        self._excused: set[Key] = set()  # clients misled because something could not be heard: only refresh helps
+        self._calm_us: Micros | None = None
+        self._sent_before: Counter[tuple[int, str]] = Counter()
+
+    def heal(self) -> None:
+        self._healed_us = self._agenda.now_us
+        contested = {router for router in self._routers if len(self._conditions.masters(router)) > 1}
+        self._excused = {key for key in self._excused if key[0] not in contested}
+        self._agenda.changed = True
+
+    def calm(self) -> None:
+        self._calm_us = self._agenda.now_us
+        self._sent_before = Counter({place: member.counters[SENT] for place, member in self._members()})
+
+    def look(self) -> Violation | None:
+        """Take in what the nodes did in the last event."""
+        for news in self._news:
+            found = self._weigh(news)
+            if found is not None:
+                return found
+        self._news.clear()
+        if self._agenda.changed:
+            self._agenda.changed = False
+            self._take_stock()
+        return None
+
+    def overdue(self) -> Violation | None:
+        """Has something lasted too long until now?"""
+        if self._deadline_us is None or self._agenda.now_us <= self._deadline_us:
+            return None
+        late = min(self._open.values(), key=lambda one: one.deadline_us)
+        lasted, limit = format_duration(self._agenda.now_us - late.since_us), format_duration(late.trouble.limit_us)
+        return Violation(
+            late.trouble.name, self._agenda.now_us, f"{late.trouble.text}: for {lasted}, at most {limit} is right"
+        )
+
+    def last_word(self) -> Violation | None:
+        """What can only be said when the story is over."""
+        for node in self._nodes:
+            for router in self._routers:
+                found = self._idle_too_long(node, router)
+                if found is not None:
+                    return found
+        for (place, router), member in self._members():
+            for text in self._odd_counters(place, router, member):
+                return self._violation("traffic", f"{router}: {self._nodes[place].name} {text}")
+        return None
+
+    def _weigh(self, news: News) -> Violation | None:
+        match news:
+            case Listened(place, router, sender, priority):
+                return self._listened(self._nodes[place], router, sender, priority)
+            case Moved(place, changed):
+                return self._moved(self._nodes[place], changed.router, changed.was, changed.is_)
+            case Disturbed(place):
+                self._disturbed(self._nodes[place])
+        return None
+
+    def _listened(self, node: Node, router: str, sender: IPv4Address, priority: int) -> Violation | None:
+        seen, now_us = self._seen[node.place, router], self._agenda.now_us
+        seen.listened += 1
+        if priority == 0:
+            if seen.last == sender:
+                self._promises[node.place, router] = now_us
+                self._agenda.changed = True
+            return None
+        found = self._idle_too_long(node, router)
+        seen.heard_us[sender], seen.last, seen.idle_us = now_us, sender, now_us
+        if priority >= plan_of(node, router).priority:
+            seen.humble_us = node.clock_us
+        self._promises.pop((node.place, router), None)
+        return found
+
+    def _moved(self, node: Node, router: str, was: RouterState, is_: RouterState) -> Violation | None:
+        seen, now_us = self._seen[node.place, router], self._agenda.now_us
+        found = None
+        if was is RouterState.BACKUP and is_ is RouterState.MASTER:
+            found = self._needless(node, router) or self._idle_too_long(node, router)
+        if is_ is RouterState.MASTER:
+            seen.led += 1
+            self._promises.pop((node.place, router), None)
+        elif is_ is RouterState.BACKUP:
+            seen.idle_us, seen.humble_us = now_us, node.clock_us
+        seen.leads, seen.since_us = is_ is RouterState.MASTER, now_us
+        if found is None and self._calm_us is not None:
+            found = self._violation("restless", f"{router}: {node.name} went from {was.value} to {is_.value}")
+        if found is None and not self._schedule.faults and seen.led > 1:
+            found = self._violation("flapping", f"{router}: {node.name} became MASTER {seen.led} times")
+        return found
+
+    def _disturbed(self, node: Node) -> None:
+        self._disturbances += 1
+        for router in self._routers:
+            self._promises.pop((node.place, router), None)
+            seen = self._seen[node.place, router]
+            if node.router is None:
+                seen.last, seen.listened, seen.heard_us, seen.leads = None, 0, {}, False
+            seen.disturbed_us = seen.idle_us = self._agenda.now_us
+
+    def _idle_too_long(self, node: Node, router: str) -> Violation | None:
+        seen = self._seen[node.place, router]
+        lasted_us = self._agenda.now_us - seen.idle_us
+        if not node.is_fit or seen.leads or lasted_us <= self._bounds.silence_us:
+            return None
+        lasted, limit = format_duration(lasted_us), format_duration(self._bounds.silence_us)
+        return self._violation("silence", f"{router}: {node.name} heard nobody for {lasted}, at most {limit} is right")
+
+    def _needless(self, node: Node, router: str) -> Violation | None:
+        """Had whom it obeys been MASTER all along, and heard within three intervals?"""
+        seen, now_us = self._seen[node.place, router], self._agenda.now_us
+        master = next((other for other in self._nodes if other.address == seen.last), None)
+        if master is None or not master.is_fit or state_of(master, router) is not RouterState.MASTER:
+            return None
+        theirs, heard_us = self._seen[master.place, router], seen.heard_us[master.address]
+        if max(theirs.since_us, theirs.disturbed_us, seen.disturbed_us) >= heard_us:
+            return None
+        own, other = plan_of(node, router), plan_of(master, router)
+        if now_us - heard_us >= 3 * other.advert_interval_us:
+            return None
+        may_preempt = (own.preempt or own.priority == OWNER) and own.priority > other.priority
+        if may_preempt and node.clock_us - seen.humble_us >= own.preempt_delay_us:
+            return None
+        ago = format_duration(now_us - heard_us)
+        text = f"{router}: {node.name} becomes MASTER although it heard {master.name} {ago} ago"
+        return self._violation("needless", text)
+
+    def _take_stock(self) -> None:
+        """Which troubles are there now? Those that were there before keep their time."""
+        now_us = self._agenda.now_us
+        troubles = list(self._conditions.always(self._disturbances + self._cuts(), self._promises))
+        if self._healed_us is not None:
+            troubles += self._conditions.when_whole()
+        troubles += self._black_holes()
+        before, self._open = self._open, {}
+        for trouble in troubles:
+            name = (trouble.name, trouble.key)
+            self._open[name] = before.get(name) or _Open(trouble, now_us)
+        self._deadline_us = min((one.deadline_us for one in self._open.values()), default=None)
+
+    def _black_holes(self) -> Iterator[Trouble]:
+        """Before all is whole only clients count that nobody answers, and only if every word about it was heard.
+
+        The excused ones count when all is whole, but have the time of `garp_refresh`.
+        """
+        whole = self._healed_us is not None
+        all_hear = self._network.is_whole and not any(node.frozen or not node.powered for node in self._nodes)
+        for trouble, lost in self._conditions.misled():
+            if not whole and not all_hear:
+                self._excused.add(trouble.key)
+            if not trouble.text or not (whole or lost):
+                continue
+            if trouble.key not in self._excused:
+                yield trouble
+            elif whole and self._bounds.refresh_us is not None:
+                yield replace(trouble, key=(*trouble.key, "excused"), limit_us=self._bounds.refresh_us)
+
+    def _members(self) -> Iterator[tuple[tuple[int, str], Member]]:
+        for node in self._nodes:
+            if node.router is not None:
+                for router, member in node.router.members.items():
+                    yield (node.place, router), member
+
+    def _odd_counters(self, place: int, router: str, member: Member) -> Iterator[str]:
+        counters, seen, node = member.counters, self._seen[place, router], self._nodes[place]
+        assert node.router is not None
+        interval_us = member.plan.advert_interval_us
+        if counters[RECEIVED] != seen.listened:
+            yield f"counted {counters[RECEIVED]} adverts, but was given {seen.listened} good ones"
+        causes = counters[RECEIVED] + 2 * counters[MASTER_TRANSITIONS] + counters[RELEASES] + 2
+        if counters[SENT] > self._agenda.now_us // interval_us + causes:
+            yield f"sent {counters[SENT]} adverts; its timer and what it heard explain {causes} and one an interval"
+        if self._calm_us is not None:
+            sent = counters[SENT] - self._sent_before[place, router]
+            due = (self._agenda.now_us - self._calm_us) // interval_us + 2 if member.state is RouterState.MASTER else 0
+            if sent > due:
+                yield f"sent {sent} adverts while all was calm: at most {due} are right"
+        refused = {one.value: counters[one.value] for one in Refusal if counters[one.value]}
+        if refused and not self._may_refuse(router):
+            yield f"refused good adverts: {refused}"
+        if len(node.router._said) > NOTICES_MAX:  # noqa: SLF001 - the memory that must stay bounded
+            yield f"remembers {len(node.router._said)} notices"  # noqa: SLF001
+
+    def _may_refuse(self, router: str) -> bool:
+        """Corrupted adverts are refused, and another interval is counted."""
+        intervals = {plan_of(node, router).advert_interval_us for node in self._nodes}
+        return self._schedule.weather.corruption > 0 or len(intervals) > 1
+
+    def _violation(self, name: str, text: str) -> Violation:
+        return Violation(name, self._agenda.now_us, text)

@@ -1,0 +1,351 @@
+"""A host with its pulse: a real `Router` and around it what `pulse.loop`, the supervisor and the kernel do."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import IPv4Address
+from typing import TypeAlias
+
+from firstmate.model.messages import FactChanged, Will
+from firstmate.model.plan import HAPROXY_FACT, Plan, Vip
+from firstmate.model.units import MS, Micros
+from firstmate.sim.agenda import Agenda
+from firstmate.sim.chance import Chance
+from firstmate.sim.journal import Journal
+from firstmate.sim.network import Network, Parcel
+from firstmate.sim.schedule import Start
+from firstmate.vrrp.instance import PeerGone, Signal
+from firstmate.vrrp.member import Announce, Claim, Release, Transmit
+from firstmate.vrrp.router import Action, Changed, Event, Noticed, Router
+from firstmate.vrrp.tracking import link_fact
+
+PACKETS_AT_ONCE = 64  # as in pulse.loop: then the rest of the inbox and the timers get their turn
+SOCKET_PACKETS_MAX = 256  # about what a receive buffer of 208 KiB holds
+EXECUTOR_US: Micros = 1 * MS  # the supervisor's way from the death of pulse to its will
+
+
+@dataclass(frozen=True, slots=True)
+class Listened:
+    """A good advert was given to the router."""
+
+    node: int
+    router: str
+    sender: IPv4Address
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    node: int
+    changed: Changed
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbed:
+    """Something befell this node from outside; what it did until now says nothing about what follows."""
+
+    node: int
+
+
+News: TypeAlias = Listened | Moved | Disturbed
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What every node of a story shares."""
+
+    agenda: Agenda
+    chance: Chance
+    network: Network
+    journal: Journal
+    news: list[News]  # for the judge, who empties it
+
+
+class Node:
+    """`router` is None while no pulse runs; `bury` is told when one ends."""
+
+    def __init__(
+        self, place: int, plan: Plan, start: Start, around: Around, build: Callable[[Plan, Micros], Router]
+    ) -> None:
+        self.place, self.plan, self.name = place, plan, plan.node
+        self.router: Router | None = None
+        self.held: set[Vip] = set()  # on the interface, as its kernel has it
+        self.powered, self.paused, self.frozen = False, False, False
+        self.haproxy_told = False  # this pulse has heard that HAProxy serves
+        self.bury: Callable[[Node], None] = _nobody_cares
+        self._haproxy_up, self._generation = True, 1
+        self._start, self._build = start, build
+        self._clock_ahead_us = start.clock_us
+        self._around = around
+        self._adverts: deque[Parcel] = deque()
+        self._messages: deque[Event] = deque()
+        self._mourned: deque[Node] = deque()
+        self._wake_at_us: Micros | None = None
+        self._stopped_clock_at_us: Micros | None = None
+        self._start_on_thaw = False
+        self._will = Will((), ())
+
+    @property
+    def address(self) -> IPv4Address:
+        return self.plan.me.address
+
+    @property
+    def clock_us(self) -> Micros:
+        return self._around.agenda.now_us + self._clock_ahead_us
+
+    @property
+    def is_running(self) -> bool:
+        return self.router is not None and self.powered and not self.paused and not self.frozen
+
+    @property
+    def is_fit(self) -> bool:
+        """It could hold the addresses: it runs, has a link, and knows that HAProxy serves."""
+        return self.is_running and self.haproxy_told and not self._around.network.unplugged[self.place]
+
+    @property
+    def answers_arp(self) -> bool:
+        return self.powered and not self.frozen
+
+    # What befalls it.
+
+    def power_on(self) -> None:
+        self.powered, self.frozen = True, False
+        self.start()
+
+    def power_off(self) -> None:
+        self._end_pulse()
+        self.powered, self.held = False, set()
+        self._clock_ahead_us = -self._around.agenda.now_us  # the next boot begins at 0
+
+    def start(self) -> None:
+        """The supervisor starts pulse, unless it runs or the host does not."""
+        if self.router is not None or not self.powered:
+            return
+        if self.frozen:
+            self._start_on_thaw = True
+            return
+        router = self.router = self._build(self.plan, self.clock_us)
+        self.paused, self._will = False, Will((), ())
+        self._disturb("pulse starts")
+        self._carry(router.release_leftovers({vip.ip for vip in self.held}))
+        self.held = set()
+        self._feed(self._link_fact())
+        self._feed(Signal.STARTUP)
+        self._around.agenda.after(self._start.fact_after_us, partial(self._hear_of_haproxy, router))
+        self._sleep()
+
+    def stop(self) -> None:
+        """SIGTERM. One that does not react is killed by the supervisor."""
+        if self.router is None or self.frozen:
+            return
+        if self.paused:
+            self.crash(with_will=True)
+            return
+        self._feed(Signal.SHUTDOWN)
+        self._end_pulse()
+
+    def crash(self, *, with_will: bool) -> None:
+        """SIGKILL to pulse; `with_will`: the supervisor lives and does what the will says."""
+        if self.router is None or self.frozen:
+            return
+        self._end_pulse()
+        if with_will:
+            self._around.agenda.after(EXECUTOR_US, self._execute_will)
+
+    def pause(self) -> None:
+        if self.router is not None:
+            self.paused = True
+            self._disturb("paused")
+
+    def resume(self) -> None:
+        if self.paused:
+            self.paused = False
+            self._disturb("goes on")
+            self._wake_after(0)
+
+    def freeze(self, *, clock_stops: bool) -> None:
+        if self.powered and not self.frozen:
+            self.frozen = True
+            self._stopped_clock_at_us = self._around.agenda.now_us if clock_stops else None
+            self._disturb("freezes")
+
+    def thaw(self) -> None:
+        if not self.frozen:
+            return
+        self.frozen = False
+        if self._stopped_clock_at_us is not None:
+            self._clock_ahead_us -= self._around.agenda.now_us - self._stopped_clock_at_us
+        self._disturb("thaws")
+        if self._start_on_thaw:
+            self._start_on_thaw = False
+            self.start()
+        self._wake_after(0)
+
+    def jump(self, jump_us: Micros) -> None:
+        if self.powered and not self.frozen:
+            self._clock_ahead_us += jump_us
+            self._disturb("clock jumps")
+            self._wake_after(0)
+
+    def haproxy_ends(self, *, late_news_us: Micros | None) -> None:
+        """The supervisor says so at once; ops may say `late_news_us` later that the old one was well."""
+        if self._haproxy_up:
+            before, self._generation = self._generation, self._generation + 1
+            self._haproxy_up = False
+            self._tell_haproxy(up=False, generation=self._generation)
+            if late_news_us is not None:
+                self._around.agenda.after(late_news_us, partial(self._tell_haproxy, up=True, generation=before))
+
+    def haproxy_serves(self) -> None:
+        if not self._haproxy_up:
+            self._haproxy_up = True
+            self._tell_haproxy(up=True, generation=self._generation)
+
+    def link_changed(self) -> None:
+        self._disturb("link down" if self._around.network.unplugged[self.place] else "link up")
+        self._message(self._link_fact())
+
+    # What reaches it.
+
+    def receive(self, parcel: Parcel) -> None:
+        """An advert comes to the raw socket, if there is one; a full one takes no more."""
+        if self.router is None or not self.powered or len(self._adverts) >= SOCKET_PACKETS_MAX:
+            return
+        if self.frozen and self._stopped_clock_at_us is None:
+            return  # a suspended host's card is off; a stalled guest's fills its ring
+        self._adverts.append(parcel)
+        self._wake_after(0)
+
+    def mourn(self, peer: "Node") -> None:
+        """A connection of the lifeline ends; pulse will ask who is there."""
+        if self.router is not None and self.powered and not self.frozen:
+            self._mourned.append(peer)
+            self._wake_after(0)
+
+    # How it works.
+
+    def _wake_after(self, wait_us: Micros) -> None:
+        agenda = self._around.agenda
+        at_us = agenda.now_us + max(0, wait_us)
+        if self._wake_at_us is None or at_us < self._wake_at_us:
+            self._wake_at_us = at_us
+            agenda.at(at_us + self._around.chance.lateness_us(), partial(self._wake, at_us))
+
+    def _wake(self, due_us: Micros) -> None:
+        if due_us != self._wake_at_us:
+            return
+        self._wake_at_us = None
+        if not self.is_running:
+            return  # whatever makes it run again wakes it
+        for _ in range(min(len(self._adverts), PACKETS_AT_ONCE)):
+            self._listen(self._adverts.popleft())
+        while self._messages:
+            self._feed(self._messages.popleft())
+        while self._mourned:
+            peer = self._mourned.popleft()
+            if peer.router is None and peer.answers_arp:
+                self._feed(PeerGone(peer.address))
+        assert self.router is not None
+        deadline_us = self.router.deadline_us
+        if deadline_us is not None and deadline_us <= self.clock_us:
+            self._feed(Signal.TIMER)
+        self._sleep()
+
+    def _sleep(self) -> None:
+        assert self.router is not None
+        if self._adverts:
+            self._wake_after(0)
+        elif (deadline_us := self.router.deadline_us) is not None:
+            self._wake_after(deadline_us - self.clock_us)
+
+    def _listen(self, parcel: Parcel) -> None:
+        if parcel.intact:
+            vrid, priority = parcel.datagram.pdu[1:3]
+            for router in self.plan.routers:
+                if router.vrid == vrid:
+                    self._around.news.append(Listened(self.place, router.name, parcel.datagram.source, priority))
+        self._feed(parcel.datagram)
+
+    def _feed(self, event: Event) -> None:
+        assert self.router is not None
+        self._carry(self.router.handle(event, self.clock_us))
+
+    def _carry(self, actions: list[Action]) -> None:
+        around = self._around
+        for action in actions:
+            match action:
+                case Transmit():
+                    around.network.transmit(self.place, action)
+                case Claim(_, vips):
+                    self.held.update(vips)
+                case Release(_, vips):
+                    self.held.difference_update(vips)
+                case Announce(_, vips, rounds):
+                    around.network.announce(self.place, vips, rounds)
+                case Changed():
+                    self._changed(action)
+                case Noticed(code, text):
+                    around.journal.note(self.name, "notice {}: {}", code, text)
+
+    def _changed(self, changed: Changed) -> None:
+        self._around.news.append(Moved(self.place, changed))
+        self._around.agenda.changed = True
+        text = "{}: {} -> {}: {}"
+        values = (changed.router, changed.was.value, changed.is_.value, changed.reason)
+        self._around.journal.note(self.name, text, *values)
+        if self.router is not None:
+            self._will = self.router.will()
+
+    def _execute_will(self) -> None:
+        if self.frozen:
+            self._around.agenda.after(EXECUTOR_US, self._execute_will)
+            return
+        will, self._will = self._will, Will((), ())
+        for one in will.bequests:
+            self._around.network.transmit(self.place, Transmit(one.interface, one.source, one.destination, one.pdu))
+        gone = {address.ip for address in will.addresses}
+        self.held = {vip for vip in self.held if vip.ip not in gone}
+        self._disturb("its will is done")
+
+    def _end_pulse(self) -> None:
+        if self.router is None:
+            return
+        self.router, self.paused, self.haproxy_told = None, False, False
+        for queue in (self._adverts, self._messages, self._mourned):
+            queue.clear()
+        self._wake_at_us = None
+        self._disturb("pulse ends")
+        self.bury(self)
+
+    def _message(self, message: Event) -> None:
+        if self.router is not None and self.powered:
+            self._messages.append(message)
+            self._wake_after(0)
+
+    def _hear_of_haproxy(self, router: Router) -> None:
+        if self.router is router and self._haproxy_up:
+            self._tell_haproxy(up=True, generation=self._generation)
+
+    def _tell_haproxy(self, *, up: bool, generation: int) -> None:
+        if self.router is None:
+            return
+        if generation == self._generation:
+            self.haproxy_told = up
+            self._disturb(f"HAProxy {'serves' if up else 'is down'}")
+        why = "" if up else "HAProxy has exited"
+        self._message(FactChanged(HAPROXY_FACT, up=up, why=why, at_us=self.clock_us, generation=generation))
+
+    def _link_fact(self) -> FactChanged:
+        up = not self._around.network.unplugged[self.place]
+        name = link_fact(self.plan.routers[0].interface)
+        return FactChanged(name, up=up, why="" if up else "carrier lost", at_us=self.clock_us)
+
+    def _disturb(self, text: str) -> None:
+        self._around.agenda.changed = True
+        self._around.news.append(Disturbed(self.place))
+        self._around.journal.note(self.name, text)
+
+
+def _nobody_cares(_node: Node) -> None:
+    return
