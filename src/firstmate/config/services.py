@@ -4,6 +4,7 @@ from ipaddress import IPv4Address
 
 from firstmate.config.codes import Code
 from firstmate.config.findings import Findings
+from firstmate.config.places import Path
 from firstmate.config.readers import shown
 from firstmate.config.routers import INTERVAL_RANGE_US, interval_us_of, priorities_of, skew_us, version_of
 from firstmate.config.schema import Draft, Section
@@ -30,13 +31,14 @@ def _judge_binds(draft: Draft, findings: Findings) -> None:
     """Two services cannot listen on the same port of the same address."""
     vips = {vip.ip for router in draft.routers for vip in router.get("addresses", ())}
     known = vips | {node.get("address") for node in draft.nodes} | {_ANY}
-    seen: dict[tuple[int, IPv4Address | None], tuple[str | int, ...]] = {}
+    seen: dict[int, dict[IPv4Address | None, Path]] = {}
     for service in draft.services:
         binds: tuple[Bind, ...] = service.get("bind", ())
+        is_list = isinstance(findings.document.data["service"][service.at[-1]].get("bind"), list)
         for place, bind in enumerate(binds):
-            is_list = isinstance(findings.document.data["service"][service.at[-1]]["bind"], list)
             path = (*service.at, "bind", place) if is_list else (*service.at, "bind")
-            clash = next((seen[key] for key in _same_sockets(bind, seen)), None)
+            taken = seen.setdefault(bind.port, {})
+            clash = _clash(bind.address, taken)
             if clash is not None:
                 line = findings.document.place(clash).value.line
                 text = f"port {bind.port} is already taken (line {line})"
@@ -45,18 +47,14 @@ def _judge_binds(draft: Draft, findings: Findings) -> None:
                 text = f"{bind.address} is neither an address that moves nor that of a node"
                 hint = f'":{bind.port}" listens on every address of the virtual routers'
                 findings.add(Code.BIND_ELSEWHERE, path, text, hint)
-            seen.setdefault((bind.port, bind.address), path)
+            taken.setdefault(bind.address, path)
 
 
-def _same_sockets(
-    bind: Bind, seen: dict[tuple[int, IPv4Address | None], tuple[str | int, ...]]
-) -> list[tuple[int, IPv4Address | None]]:
-    """Those of `seen` that would meet `bind` in the kernel."""
-    return [
-        (port, address)
-        for port, address in seen
-        if port == bind.port and (address == bind.address or _ANY in (address, bind.address))
-    ]
+def _clash(address: IPv4Address | None, taken: dict[IPv4Address | None, Path]) -> Path | None:
+    """Who holds this port where `address` wants it; 0.0.0.0 is everywhere."""
+    if address == _ANY:
+        return next(iter(taken.values()), None)
+    return taken.get(address) or taken.get(_ANY)
 
 
 def _judge_mode(service: Section, findings: Findings) -> None:

@@ -14,7 +14,7 @@ from firstmate.config.toml import TEXT_BYTES_MAX
 HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/sbin")
 needs_haproxy = pytest.mark.skipif(HAPROXY is None, reason="HAProxy is not installed here")
 
-BAD = edited(("prefer =", "prefered ="))
+BAD = edited(("prefer =", "prefers ="))
 ADVICE = edited(('name = "web-edge"', 'name = "web-edge"\nsecret = "env:KEY"'))
 NO_HAPROXY = GOOD[: GOOD.index("[[service]]")]
 
@@ -51,11 +51,11 @@ def test_exit_code(file: Path, text: str, options: list[str], code: int, said: s
 def test_the_place_is_shown(file: Path) -> None:
     file.write_text(BAD)
     assert check(file).stdout == (
-        'error[E112]: unknown key "prefered" in [[vrrp]]\n'
+        'error[E112]: unknown key "prefers" in [[vrrp]]\n'
         f"  --> {file}:15:1\n"
         "   |\n"
-        '15 | prefered = ["lb-a", "lb-b"]\n'
-        '   | ^^^^^^^^ did you mean "prefer"?\n'
+        '15 | prefers = ["lb-a", "lb-b"]\n'
+        '   | ^^^^^^^ did you mean "prefer"?\n'
         "\n"
         "1 error. Nothing was changed.\n"
     )
@@ -72,7 +72,7 @@ def test_json(file: Path, arguments: list[str]) -> None:
 
 def test_github(file: Path) -> None:
     file.write_text(BAD)
-    assert check(file, "-o", "github").stdout.startswith(f"::error file={file},line=15,col=1,endColumn=9,title=E112::")
+    assert check(file, "-o", "github").stdout.startswith(f"::error file={file},line=15,col=1,endColumn=8,title=E112::")
 
 
 def test_the_file_may_be_given_as_c(file: Path) -> None:

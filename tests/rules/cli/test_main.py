@@ -59,8 +59,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_command_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
-    assert leave("chek") == 2
-    assert 'There is no command "chek". Did you mean "check"?' in capsys.readouterr().err
+    assert leave("checks") == 2
+    assert 'There is no command "checks". Did you mean "check"?' in capsys.readouterr().err
     assert leave("frobnicate") == 2
     assert "See `firstmate --help`." in capsys.readouterr().err
 

@@ -71,13 +71,11 @@ def test_the_good_file() -> None:
     )
 
 
-def test_every_key_reaches_the_plan() -> None:
-    plan = plan_of(
-        edited(
-            ('name = "web-edge"', 'name = "web-edge"\npeer_port = 0'),
-            (
-                "vrid = 1",
-                """vrid = 7
+EVERYTHING = edited(
+    ('name = "web-edge"', 'name = "web-edge"\npeer_port = 0'),
+    (
+        "vrid = 1",
+        """vrid = 7
 version = 2
 advert_interval = "3s"
 auth_pass = "12345678"
@@ -89,12 +87,12 @@ track = ["disk"]
 garp_repeat = 2
 garp_delay = "1s"
 garp_refresh = "0s\"""",
-            ),
-            ('prefer = ["lb-a", "lb-b"]', "priority = { lb-a = 150, lb-b = 120 }"),
-            ('"10.0.1.100/24"', '{ vip = "10.0.1.100/24", dev = { lb-a = "lo", lb-b = "dummy0" } }'),
-            (
-                'bind = [":80"]',
-                """bind = ["10.0.1.100:80", "*:8080"]
+    ),
+    ('prefer = ["lb-a", "lb-b"]', "priority = { lb-a = 150, lb-b = 120 }"),
+    ('"10.0.1.100/24"', '{ vip = "10.0.1.100/24", dev = { lb-a = "lo", lb-b = "dummy0" } }'),
+    (
+        'bind = [":80"]',
+        """bind = ["10.0.1.100:80", "*:8080"]
 balance = "hdr(User-Agent) use_domain_only"
 check = { http = "HEAD /x?y=1", host = "web.example", port = 8008, status = "200,301-302" }
 check_interval = "500ms"
@@ -102,10 +100,10 @@ rise = 3
 fall = 4
 goal = "30s"
 haproxy = ["option tcplog"]""",
-            ),
-            (
-                'web2 = "10.0.1.22:80"',
-                """web2 = { address = "web2.example:81", backup = true, weight = 0, maxconn = 9 }
+    ),
+    (
+        'web2 = "10.0.1.22:80"',
+        """web2 = { address = "web2.example:81", backup = true, weight = 0, maxconn = 9 }
 [haproxy]
 binary = "/usr/sbin/haproxy"
 socket = "/run/x.sock"
@@ -121,9 +119,12 @@ timeout = "1s"
 rise = 7
 fall = 8
 user = "nobody\"""",
-            ),
-        )
-    )
+    ),
+)
+
+
+def test_every_key_of_a_router_reaches_the_plan() -> None:
+    plan = plan_of(EVERYTHING)
     assert plan.peer_port == 0
     assert plan.routers == (
         VrrpPlan(
@@ -145,6 +146,10 @@ user = "nobody\"""",
             garp_refresh_us=0,
         ),
     )
+
+
+def test_every_key_of_a_service_reaches_the_plan() -> None:
+    plan = plan_of(EVERYTHING)
     assert plan.services == (
         ServicePlan(
             name="web",
@@ -163,6 +168,10 @@ user = "nobody\"""",
             raw=("option tcplog",),
         ),
     )
+
+
+def test_every_other_key_reaches_the_plan() -> None:
+    plan = plan_of(EVERYTHING)
     assert plan.haproxy == HaproxyPlan(
         binary="/usr/sbin/haproxy",
         socket="/run/x.sock",
@@ -226,7 +235,7 @@ MANY_MISTAKES = """\
 [cluster]
 name = «E118:"web edge"»
 secret = «E120:"hunter2"»
-«E112:nmae» = "x"
+«E112:names» = "x"
 [[node]]
 name = "lb-a"
 address = «E301:"10.0.1.300"»
@@ -284,7 +293,7 @@ on_crash = "failover"
 [[check]]
 name = "disk"
 command = ["/bin/true"]
-«E112:"intervall"» = "1s"
+«E112:"intervals"» = "1s"
 [«E114:api»]
 listen = ["127.0.0.1:7112"]
 """

@@ -23,7 +23,7 @@ address = "10.0.1.11"
 [[vrrp]]
 name = "one"
 vrid = 1
-prefered  = ["lb-a", "lb-b"]
+prefers   = ["lb-a", "lb-b"]
 addresses = ["10.0.1.100/24"]
 
 [[vrrp]]
@@ -41,11 +41,11 @@ goal      = "500ms"
 """
 
 REPORT = """\
-error[E112]: unknown key "prefered" in [[vrrp]]
+error[E112]: unknown key "prefers" in [[vrrp]]
   --> firstmate.toml:15:1
    |
-15 | prefered  = ["lb-a", "lb-b"]
-   | ^^^^^^^^ did you mean "prefer"?
+15 | prefers   = ["lb-a", "lb-b"]
+   | ^^^^^^^ did you mean "prefer"?
 
 error[E207]: "lb-c" is not a node of this cluster
   --> firstmate.toml:21:19

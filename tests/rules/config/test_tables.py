@@ -52,10 +52,10 @@ def test_a_planned_key_is_not_suggested() -> None:
 
 
 def test_at_the_top_it_is_a_section() -> None:
-    spot = root("[nam]\n[wings]")
+    spot = root("[names]\n[wings]")
     read_table(spot, KEYS, "")
     assert {problem.text for problem in spot.findings.problems()} == {
-        'unknown section or key "nam"',
+        'unknown section or key "names"',
         "[wings] is not supported yet by this version",
         'the file needs "name"',
     }
