@@ -196,9 +196,12 @@ class Instance:
         return actions
 
     def _await_skew(self, resigned: Heard, now_us: Micros) -> list[Action]:
-        """6.4.2: priority 0 arms the timer with Skew_Time and teaches no interval."""
+        """6.4.2: priority 0 arms the timer with Skew_Time and teaches no interval.
+
+        It never puts off what is due before: the resignation may come twice, or late by a successor's mouth.
+        """
         assert isinstance(self.state, Backup)
-        at_us = now_us + self.skew_us(self.state.interval_us)
+        at_us = min(self.state.down_at_us, now_us + self.skew_us(self.state.interval_us))
         self.state = replace(self.state, down_at_us=at_us, master=resigned)
         return []
 

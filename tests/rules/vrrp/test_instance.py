@@ -43,6 +43,7 @@ IDLE, ILL = Initialize(), Fault("haproxy is down")
 ALONE, OBEYS, RESIGNED = Backup(S, NOW), Backup(S, NOW, heard(101)), Backup(S, NOW, heard(0))
 MASTER = Master(NOW)
 WAITING, LEADING = Backup(S, NOW + DOWN), Master(NOW + S)
+FRESH, SOON = Backup(S, NOW + DOWN, heard(101)), Backup(S, NOW + 1, heard(101))
 OWN, V2 = replace(PLAN, priority=OWNER), replace(PLAN, version=2)
 MEEK, PATIENT = replace(PLAN, preempt=False), replace(PLAN, preempt_delay_us=5 * S)
 
@@ -57,8 +58,9 @@ RULES = {  # RFC 5798              given     when                       then    
     "6.4.2 C53 silence":         (ALONE,    TIMER,                     LEADING,                          [Advertise(100), CLAIM]),
     "6.4.2 master silent":       (OBEYS,    TIMER,                     LEADING,                          [Advertise(100), CLAIM]),
     "6.4.2 after priority 0":    (RESIGNED, TIMER,                     LEADING,                          [Advertise(100), CLAIM]),
-    "6.4.2 C57 resigned":        (OBEYS,    heard(0),                  Backup(S, NOW + SKEW, heard(0)),  []),
-    "6.4.2 resigned, unheard":   (ALONE,    heard(0),                  Backup(S, NOW + SKEW, heard(0)),  []),
+    "6.4.2 C57 resigned":        (FRESH,    heard(0),                  Backup(S, NOW + SKEW, heard(0)),  []),
+    "ours: resigned, later than silence": (SOON, heard(0),            Backup(S, NOW + 1, heard(0)),     []),
+    "6.4.2 resigned, unheard":   (WAITING,  heard(0),                  Backup(S, NOW + SKEW, heard(0)),  []),
     "6.4.2 C65 weaker":          (OBEYS,    heard(99),                 Backup(S, NOW, heard(99), NOW, NOW), []),
     "6.4.2 C64 equal, higher":   (ALONE,    heard(100),                obeying(heard(100)),              []),
     "6.4.2 C64 equal, lower":    (ALONE,    heard(100, LOWER),         obeying(heard(100, LOWER)),       []),
@@ -79,7 +81,7 @@ RULES = {  # RFC 5798              given     when                       then    
     "ours: unfit master":        (MASTER,   SICK,                      ILL,                              [Advertise(0), RELEASE]),
     "ours: fit again":           (ILL,      START,                     WAITING,                          []),
     "ours: stop in fault":       (ILL,      STOP,                      IDLE,                             []),
-    "ours: master's host says":  (OBEYS,    PeerGone(PEER),            Backup(S, NOW + SKEW, heard(0)),  []),
+    "ours: master's host says":  (FRESH,    PeerGone(PEER),            Backup(S, NOW + SKEW, heard(0)),  []),
     "ours: another's host says": (OBEYS,    PeerGone(LOWER),           OBEYS,                            []),
     "ours: nobody's host says":  (ALONE,    PeerGone(PEER),            ALONE,                            []),
     "discard C81 idle hears":    (IDLE,     heard(255),                IDLE,                             []),
@@ -95,7 +97,7 @@ RULES = {  # RFC 5798              given     when                       then    
     "discard master peer gone":  (MASTER,   PeerGone(PEER),            MASTER,                           []),
 }
 EARLY, EARLY_M = Backup(S, NOW + 1, heard(101)), Master(NOW + 1)
-BORNE, DONE = Backup(S, NOW, heard(99), NOW + 1), Backup(S, NOW, heard(99), NOW)
+BORNE, DONE = Backup(S, NOW + DOWN, heard(99), NOW + 1), Backup(S, NOW, heard(99), NOW)
 TIMES = {  # the same with another plan, or another time
     "timer before time, backup": (PLAN, EARLY,    TIMER,                     EARLY,                            []),
     "timer before time, master": (PLAN, EARLY_M,  TIMER,                     EARLY_M,                          []),
@@ -108,7 +110,7 @@ TIMES = {  # the same with another plan, or another time
     "owner hears another":       (OWN,  MASTER,   heard(254),                LEADING,                          [Advertise(255), ANNOUNCE]),
     "owner preempts in spite":   (replace(OWN, preempt=False), ALONE, heard(254), Backup(S, NOW, heard(254), NOW, NOW), []),
     "C66 meek bears weaker":     (MEEK, ALONE,    heard(1),                  obeying(heard(1)),                []),
-    "C66 meek hears priority 0": (MEEK, OBEYS,    heard(0),                  Backup(S, NOW + SKEW, heard(0)),  []),
+    "C66 meek hears priority 0": (MEEK, FRESH,    heard(0),                  Backup(S, NOW + SKEW, heard(0)),  []),
     "C75 meek master loses":     (MEEK, MASTER,   heard(101),                obeying(heard(101)),              [Advertise(100), RELEASE]),
     "meek master corrects":      (MEEK, MASTER,   heard(99),                 LEADING,                          [Advertise(100), ANNOUNCE]),
     "C78 delay begins":          (PATIENT, ALONE, heard(99),                 replace(obeying(heard(99)), preempt_at_us=NOW + 5 * S), []),
@@ -118,8 +120,8 @@ TIMES = {  # the same with another plan, or another time
     "delay and priority 0":      (PATIENT, BORNE, heard(0),                  Backup(S, NOW + SKEW, heard(0), NOW + 1), []),
     "C55 learns the interval":   (PLAN, ALONE,    heard(101, PEER, 100 * MS), Backup(100 * MS, NOW + 360_937, heard(101, PEER, 100 * MS)), []),
     "C69 learns when it loses":  (PLAN, MASTER,   heard(101, PEER, 100 * MS), Backup(100 * MS, NOW + 360_937, heard(101, PEER, 100 * MS)), [Advertise(100), RELEASE]),
-    "C56 skew of the learned":   (PLAN, Backup(100 * MS, NOW, heard(101)), heard(0), Backup(100 * MS, NOW + 60_937, heard(0)), []),
-    "C60 0 teaches nothing":     (PLAN, OBEYS,    heard(0, PEER, 50 * MS),   Backup(S, NOW + SKEW, heard(0, PEER, 50 * MS)), []),
+    "C56 skew of the learned":   (PLAN, Backup(100 * MS, NOW + S, heard(101)), heard(0), Backup(100 * MS, NOW + 60_937, heard(0)), []),
+    "C60 0 teaches nothing":     (PLAN, FRESH,    heard(0, PEER, 50 * MS),   Backup(S, NOW + SKEW, heard(0, PEER, 50 * MS)), []),
     "v2 learns nothing":         (V2,   ALONE,    heard(101, PEER, 2 * S),   obeying(heard(101, PEER, 2 * S)), []),
     "C59 leads by its own":      (PLAN, Backup(100 * MS, NOW), TIMER,        LEADING,                          [Advertise(100), CLAIM]),
     "C72 tie is unsigned":       (replace(PLAN, source=IPv4Address("100.0.0.1")), MASTER, heard(100, IPv4Address("200.0.0.1")), obeying(heard(100, IPv4Address("200.0.0.1"))), [Advertise(100), RELEASE]),
