@@ -119,7 +119,7 @@ def step(life: Life, event: LifeEvent, fresh: Health, now_us: Micros, *, leading
         case _, ChildExited() if event.generation < life.generation:
             return life, []
         case _, ChildExited():
-            why = f"HAProxy {cause(event.status)}" if event.restart_in_us is not None else _given_up(event)
+            why = _ended(event)
             return Absent(why, now_us, event.generation), [_down(event.generation, why, now_us)]
 
         case Starting() | Serving() | Hung(), Answered() if not _ours(life, event, now_us):
@@ -224,5 +224,6 @@ def _down(generation: int, why: str, now_us: Micros) -> FactChanged:
     return FactChanged(HAPROXY_FACT, up=False, why=why, at_us=now_us, generation=generation)
 
 
-def _given_up(event: ChildExited) -> str:
-    return f"HAProxy {cause(event.status)} and is not started again"
+def _ended(event: ChildExited) -> str:
+    why = f"HAProxy ended: {event.why}" if event.why else f"HAProxy {cause(event.status)}"
+    return why if event.restart_in_us is not None else f"{why} and is not started again"
