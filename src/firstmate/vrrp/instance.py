@@ -4,7 +4,8 @@
 Nothing here reads a clock, a socket or a file. Durations are ints, in microseconds.
 
 What goes beyond the RFC, each said where it stands: FAULT; keepalived's `preempt_delay`; RFC 9568's answer to
-a weaker MASTER; a last advert on losing an election; listening first after a pause; a peer known to be dead.
+a weaker MASTER; a last advert on losing an election; listening first after a pause; a peer known to be dead;
+a resignation of somebody whom we do not obey.
 """
 
 from dataclasses import dataclass, replace
@@ -136,6 +137,8 @@ class Instance:
                 if at is not None and now_us - at <= 2 * learned:
                     return self._to_master(now_us, f"preempts {sender}, which has priority {master.priority}")
                 return self._to_master(now_us, f"no heartbeat of {sender} for {self._down_text(learned)}")
+            case Backup(master=Heard() as known), Heard(priority=0) if known.priority and event.sender != known.sender:
+                return []  # somebody resigned, but not whom we obey: a host that left addresses behind, say
             case Backup(), Heard(priority=0):
                 return self._await_skew(event, now_us)
             case Backup(), Heard() if event.priority >= plan.priority or not self._preempts:

@@ -59,6 +59,8 @@ RULES = {  # RFC 5798              given     when                       then    
     "6.4.2 master silent":       (OBEYS,    TIMER,                     LEADING,                          [Advertise(100), CLAIM]),
     "6.4.2 after priority 0":    (RESIGNED, TIMER,                     LEADING,                          [Advertise(100), CLAIM]),
     "6.4.2 C57 resigned":        (FRESH,    heard(0),                  Backup(S, NOW + SKEW, heard(0)),  []),
+    "ours: another resigned":    (FRESH,    heard(0, LOWER),           FRESH,                            []),
+    "ours: another resigned too": (RESIGNED, heard(0, LOWER),          Backup(S, NOW, heard(0, LOWER)),  []),
     "ours: resigned, later than silence": (SOON, heard(0),            Backup(S, NOW + 1, heard(0)),     []),
     "6.4.2 resigned, unheard":   (WAITING,  heard(0),                  Backup(S, NOW + SKEW, heard(0)),  []),
     "6.4.2 C65 weaker":          (OBEYS,    heard(99),                 Backup(S, NOW, heard(99), NOW, NOW), []),
