@@ -152,7 +152,8 @@ class Instance:
             case Master(), Signal.TIMER:
                 return self._advertise(now_us)
             case Master(), Heard(priority=0):
-                return self._advertise(now_us)
+                # Who resigns has held the addresses until now, beside us: clients may have learned its MAC.
+                return [*self._advertise(now_us), Addresses.ANNOUNCE]
             case Master(), Heard() if self._outranked_by(event):
                 return self._concede(event, now_us)
             case Master(), Heard() if event.sender != plan.source:

@@ -69,7 +69,7 @@ RULES = {  # RFC 5798              given     when                       then    
     "6.4.2 stronger":            (ALONE,    heard(101),                obeying(heard(101)),              []),
     "6.4.2 C67 stop":            (OBEYS,    STOP,                      IDLE,                             []),
     "6.4.3 interval":            (MASTER,   TIMER,                     LEADING,                          [Advertise(100)]),
-    "6.4.3 C73 resigned":        (MASTER,   heard(0),                  LEADING,                          [Advertise(100)]),
+    "6.4.3 C73 resigned":        (MASTER,   heard(0),                  LEADING,                          [Advertise(100), ANNOUNCE]),
     "6.4.3 C70 tie, high":       (MASTER,   heard(100),                obeying(heard(100)),              [Advertise(100), RELEASE]),
     "6.4.3 C45 our echo":        (MASTER,   heard(100, OURS),          MASTER,                           []),
     "6.4.3 C69 stronger":        (MASTER,   heard(101),                obeying(heard(101)),              [Advertise(100), RELEASE]),
@@ -105,7 +105,7 @@ TIMES = {  # the same with another plan, or another time
     "timer before time, master": (PLAN, EARLY_M,  TIMER,                     EARLY_M,                          []),
     "timer late by less than an interval": (PLAN, Master(NOW - S + 1), TIMER, Master(NOW + 1),                 [Advertise(100)]),
     "timer late by an interval": (PLAN, Master(NOW - S), TIMER,              LEADING,                          [Advertise(100)]),
-    "answer before time":        (PLAN, EARLY_M,  heard(0),                  LEADING,                          [Advertise(100)]),
+    "answer before time":        (PLAN, EARLY_M,  heard(0),                  LEADING,                          [Advertise(100), ANNOUNCE]),
     "C62 owner starts":          (OWN,  IDLE,     START,                     LEADING,                          [Advertise(255), CLAIM]),
     "C62 owner fit again":       (OWN,  ILL,      START,                     LEADING,                          [Advertise(255), CLAIM]),
     "C76 owner outranked":       (OWN,  MASTER,   heard(255),                Backup(S, NOW + 3 * S + 3906, heard(255)), [Advertise(255), RELEASE]),
@@ -285,7 +285,8 @@ def test_master_advertises_by_its_own_interval() -> None:  # C59
 
 def test_answer_to_priority_0_restarts_the_advert_timer() -> None:  # C73
     done = play(replace(PLAN, priority=OWNER), [(400 * MS, heard(0))], 1_500 * MS)
-    assert done == [(0, Advertise(255)), (0, CLAIM), (400 * MS, Advertise(255)), (1_400 * MS, Advertise(255))]
+    answer = [(400 * MS, Advertise(255)), (400 * MS, ANNOUNCE)]
+    assert done == [(0, Advertise(255)), (0, CLAIM), *answer, (1_400 * MS, Advertise(255))]
 
 
 def test_preemption_delay() -> None:  # C78
