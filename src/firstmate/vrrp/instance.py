@@ -254,13 +254,17 @@ class Instance:
                 return False
 
     def _listen_first(self, now_us: Micros) -> list[Action]:
-        """After a pause (SIGSTOP, a frozen VM) what we know is stale: wait a down interval, as at start."""
+        """After a pause (SIGSTOP, a frozen VM) what we know is stale: wait a down interval, as at start.
+
+        A MASTER resigns in words too: our kernel has answered for the addresses meanwhile, and who leads now does
+        not know it. If nobody does, a backup need not wait for silence.
+        """
         due_us = self.deadline_us
         assert due_us is not None
         self.reason = f"woke up {format_duration(now_us - due_us)} late: listens before it acts as MASTER again"
         was_master = isinstance(self.state, Master)
         self._to_backup(None, now_us)
-        return [Addresses.RELEASE] if was_master else []
+        return [Advertise(0), Addresses.RELEASE] if was_master else []
 
     def _outranked_by(self, heard: Heard) -> bool:
         return (heard.priority, heard.sender) > (self.plan.priority, self.plan.source)

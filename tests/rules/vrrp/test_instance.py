@@ -131,12 +131,12 @@ TIMES = {  # the same with another plan, or another time
 LONG = NOW - DOWN - 1
 SLEPT_M, SLEPT_B = Master(LONG), Backup(S, LONG, heard(101))
 PAUSED = {  # woken up more than a down interval late: listen first
-    "master, timer":      (SLEPT_M, TIMER,          WAITING,                          [RELEASE]),
-    "master, stronger":   (SLEPT_M, heard(101),     obeying(heard(101)),              [RELEASE]),
-    "master, weaker":     (SLEPT_M, heard(99),      Backup(S, NOW + DOWN, heard(99), NOW, NOW), [RELEASE]),
-    "master, resigned":   (SLEPT_M, heard(0),       Backup(S, NOW + SKEW, heard(0)),  [RELEASE]),
-    "master, unfit":      (SLEPT_M, SICK,           ILL,                              [RELEASE]),
-    "master, stop":       (SLEPT_M, STOP,           IDLE,                             [RELEASE]),
+    "master, timer":      (SLEPT_M, TIMER,          WAITING,                          [Advertise(0), RELEASE]),
+    "master, stronger":   (SLEPT_M, heard(101),     obeying(heard(101)),              [Advertise(0), RELEASE]),
+    "master, weaker":     (SLEPT_M, heard(99),      Backup(S, NOW + DOWN, heard(99), NOW, NOW), [Advertise(0), RELEASE]),
+    "master, resigned":   (SLEPT_M, heard(0),       Backup(S, NOW + SKEW, heard(0)),  [Advertise(0), RELEASE]),
+    "master, unfit":      (SLEPT_M, SICK,           ILL,                              [Advertise(0), RELEASE]),
+    "master, stop":       (SLEPT_M, STOP,           IDLE,                             [Advertise(0), RELEASE]),
     "backup, timer":      (SLEPT_B, TIMER,          WAITING,                          []),
     "backup, stronger":   (SLEPT_B, heard(101),     obeying(heard(101)),              []),
     "backup, peer gone":  (SLEPT_B, PeerGone(PEER), WAITING,                          []),
