@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from firstmate.cli.options import EXIT_INTERRUPTED, EXIT_NO, EXIT_OK, EXIT_UNREACHABLE, Options, with_output
+from firstmate.cli.options import (
+    EXIT_INTERRUPTED,
+    EXIT_NO,
+    EXIT_NOT_ALLOWED,
+    EXIT_OK,
+    EXIT_UNREACHABLE,
+    Options,
+    with_output,
+)
 
 if TYPE_CHECKING:
     from firstmate.lab.faults import Scene
@@ -46,7 +54,7 @@ def up(name: str) -> int:
             balancer = Firstmate()
             start_all(lab, balancer)
             try:
-                wait_whole(lab, balancer, _SERVE_WAIT_US)
+                wait_whole(lab, balancer, _SERVE_WAIT_US, leader=lab.balancers[0].name)
             except LabError:
                 click.echo("\n".join(logs(lab)), err=True)
                 raise
@@ -171,12 +179,14 @@ def _attached(name: str) -> Iterator["Scene"]:
 def _speaking() -> Iterator[None]:
     """Say what went wrong in a sentence, and take SIGTERM like Ctrl-C: everything that was begun is undone."""
     try:
-        from firstmate.lab.wire import LabError  # noqa: PLC0415
+        from firstmate.lab.wire import LabError, NotAllowed  # noqa: PLC0415
     except ImportError as error:
         _fail(f"{error}: the lab needs its extra: pip install 'firstmate[lab]'")
     before = signal.signal(signal.SIGTERM, _on_sigterm)
     try:
         yield
+    except NotAllowed as error:
+        _fail(str(error), EXIT_NOT_ALLOWED)
     except LabError as error:
         _fail(str(error))
     except KeyboardInterrupt:
@@ -190,6 +200,6 @@ def _on_sigterm(_number: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(_EXIT_TERMINATED)
 
 
-def _fail(text: str) -> NoReturn:
+def _fail(text: str, code: int = EXIT_UNREACHABLE) -> NoReturn:
     click.echo(f"error: {text}", err=True)
-    sys.exit(EXIT_UNREACHABLE)
+    sys.exit(code)

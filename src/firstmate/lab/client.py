@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from firstmate.lab import state, wire
-from firstmate.lab.wire import Document, LabError
+from firstmate.lab.wire import Document, LabError, NotAllowed
 
 _ANSWER_WAIT_S = 30.0  # building a lab on a busy machine is the longest thing asked
 _LOG = "keeper.log"
@@ -72,8 +72,10 @@ def launch(directory: Path) -> tuple[KeeperClient, "subprocess.Popen[bytes]"]:
     try:
         received = wire.receive(ours)
         if received is None or "error" in received[0]:
-            message = _last_line(directory / _LOG) if received is None else received[0]["error"]
-            raise LabError(message)
+            if received is None:
+                raise LabError(_last_line(directory / _LOG))
+            kind = NotAllowed if received[0].get("not_allowed") else LabError
+            raise kind(received[0]["error"])
     except BaseException:
         ours.close()  # the keeper, if there is one, sees this and ends
         guardian.wait()

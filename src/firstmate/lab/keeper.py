@@ -7,6 +7,7 @@ made it goes away.
 """
 
 import argparse
+import errno
 import os
 import selectors
 import signal
@@ -50,7 +51,7 @@ def main() -> None:
     try:
         _enter_namespaces()
     except OSError as error:
-        wire.send(lifeline, {"error": _NOT_ALLOWED.format(error=error)})
+        wire.send(lifeline, _refusal(error))
         sys.exit(1)
     keeper = os.fork()
     if keeper == 0:
@@ -59,11 +60,17 @@ def main() -> None:
     _guard(options.directory, keeper)
 
 
+def _refusal(error: OSError) -> Document:
+    if error.errno in {errno.EPERM, errno.EACCES, errno.ENOSPC, errno.EINVAL}:
+        return {"error": _NOT_ALLOWED.format(error=error), "not_allowed": True}
+    return {"error": f"the lab's keeper cannot begin: {error}"}
+
+
 def _enter_namespaces() -> None:
     if os.geteuid() != 0:
         kernel.become_user_root()
     # Our own network too: one can only come back to a network that one may administer.
-    kernel.unshare(kernel.CLONE_NEWPID | kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC)
+    kernel.unshare(kernel.CLONE_NEWPID | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC)
 
 
 def _guard(directory: Path, keeper: int) -> None:
@@ -82,13 +89,14 @@ def _run_keeper(directory: Path, lifeline: socket.socket) -> NoReturn:
     try:
         kernel.die_with_parent()
         kernel.set_process_name("lab:keeper")
+        kernel.unshare(kernel.CLONE_NEWNS)  # here, so that the guardian keeps the /proc in which it can see us
         kernel.mount("", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
         kernel.mount("proc", "/proc", "proc")
         Keeper(directory, lifeline).serve()
         status = 0
     except OSError as error:
         with suppress(OSError):
-            wire.send(lifeline, {"error": _NOT_ALLOWED.format(error=error)})
+            wire.send(lifeline, _refusal(error))
     finally:
         os._exit(status)
 

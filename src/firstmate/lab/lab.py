@@ -229,6 +229,7 @@ class Lab:
 
     def down(self) -> None:
         """End everything in the lab and remove its directory; harmless when it is down."""
+        living = state.living(self.directory)
         if self._keeper is not None:
             with suppress(LabError):
                 self._keeper.call("down")
@@ -239,9 +240,7 @@ class Lab:
                 self._guardian.wait(_DOWN_WAIT_S)
             self._guardian = None
         else:
-            deadline_us = now_us() + int(_DOWN_WAIT_S * S)
-            while state.is_running(self.directory) and now_us() < deadline_us:
-                time.sleep(_POLL_US / S)
+            state.wait_ended({role: pid for role, pid in living.items() if role != "client"})
         state.clear(self.directory)
 
     def detach(self) -> None:

@@ -60,14 +60,24 @@ def record(directory: Path, pids: dict[str, int]) -> None:
 
 def is_running(directory: Path) -> bool:
     """Whether any process that holds this lab is alive."""
-    return bool(_living(directory))
+    return bool(living(directory))
+
+
+def living(directory: Path) -> dict[str, int]:
+    """The processes that hold this lab and are alive: role -> pid."""
+    try:
+        document = json.loads((directory / STATE).read_text(encoding="utf-8"))
+        recorded = {str(role): (int(pid), int(start)) for role, (pid, start) in document.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+    return {role: pid for role, (pid, start) in recorded.items() if start and kernel.start_ticks(pid) == start}
 
 
 def clear(directory: Path) -> None:
     """End what still runs of this lab, and remove its directory."""
-    for role, pid in _living(directory).items():
+    for role, pid in living(directory).items():
         if role != "client":
-            _end(pid)
+            _end(pid, signal.SIGKILL)
     remove(directory)
 
 
@@ -76,6 +86,12 @@ def remove(directory: Path) -> None:
     shutil.rmtree(directory, ignore_errors=True)
     with suppress(OSError):  # other labs are in it
         directory.parent.rmdir()
+
+
+def wait_ended(pids: dict[str, int]) -> None:
+    """Wait until these have ended, each for a bounded time; for a look at `living` before asking them to."""
+    for pid in pids.values():
+        _end(pid, None)
 
 
 def _root() -> Path:
@@ -87,20 +103,13 @@ def _root() -> Path:
     return Path(f"/tmp/firstmate-lab-{os.geteuid()}")  # noqa: S108 (the uid is in the name, and mkdir refuses a stranger's)
 
 
-def _living(directory: Path) -> dict[str, int]:
-    try:
-        document = json.loads((directory / STATE).read_text(encoding="utf-8"))
-        recorded = {str(role): (int(pid), int(start)) for role, (pid, start) in document.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
-        return {}
-    return {role: pid for role, (pid, start) in recorded.items() if start and kernel.start_ticks(pid) == start}
-
-
-def _end(pid: int) -> None:
+def _end(pid: int, number: signal.Signals | None) -> None:
+    """Send a signal, if one is given, and wait for the end."""
     with suppress(ProcessLookupError):
         pidfd = os.pidfd_open(pid)
         try:
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            if number is not None:
+                signal.pidfd_send_signal(pidfd, number)
             poll = select.poll()
             poll.register(pidfd, select.POLLIN)
             poll.poll(_END_WAIT_MS)

@@ -32,7 +32,7 @@ def run_on_terminal(host: LabHost, words: Sequence[str]) -> int:
     before = termios.tcgetattr(0)
     resized = signal.signal(signal.SIGWINCH, lambda *_: _copy_size(ours))
     try:
-        tty.setraw(0)
+        tty.setraw(0, termios.TCSADRAIN)  # what was typed ahead is not lost
         _join(ours, process)
         return process.wait(_EXIT_WAIT_US)
     finally:

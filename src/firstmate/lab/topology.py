@@ -90,7 +90,7 @@ check_interval = "500ms"
 
 
 def draw(site: Site, leader: str = "") -> str:
-    """The topology as text, at most 78 columns; `leader` holds the address that moves.
+    """The topology as text, at most 100 columns; `leader` holds the address that moves.
 
     >>> draw(standard_site(), "lb-a")
     """

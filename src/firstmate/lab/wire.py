@@ -18,6 +18,10 @@ class LabError(Exception):
     """The lab cannot do it; the text says why and what to do."""
 
 
+class NotAllowed(LabError):
+    """The kernel, or whoever set it up, does not let us make namespaces."""
+
+
 def send(sock: socket.socket, document: Document, fds: Sequence[int] = ()) -> None:
     data = json.dumps(document).encode()
     if len(data) > MESSAGE_BYTES_MAX:
