@@ -1,7 +1,7 @@
 import typing
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstmate.model.jsonable import BadJson, dumps, loads
@@ -28,6 +28,7 @@ def test_records_of_one_way_are_told_apart_by_name() -> None:
 
 
 @pytest.mark.parametrize(("way", "record"), RECORDS.values(), ids=RECORDS)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_message_comes_back_as_what_it_was(way: typing.Any, record: type, data: st.DataObject) -> None:
     message = data.draw(st.from_type(record))

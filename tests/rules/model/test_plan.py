@@ -1,7 +1,7 @@
 from ipaddress import IPv4Address
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstmate.model.jsonable import BadJson, dumps, loads
@@ -77,6 +77,7 @@ def test_node_without_haproxy_comes_back() -> None:
     assert loads(Plan, dumps(plan)).haproxy is None
 
 
+@settings(max_examples=12)  # each is a large value, drawn slowly
 @given(st.from_type(Plan))
 def test_any_plan_comes_back(plan: Plan) -> None:
     assert loads(Plan, dumps(plan)) == plan
