@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - a table is read by its columns, however wide
 from dataclasses import replace
 from ipaddress import IPv4Address
 

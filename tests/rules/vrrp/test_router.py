@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - a table is read by its columns, however wide
 from dataclasses import replace
 from ipaddress import IPv4Address
 
@@ -147,7 +146,7 @@ def test_a_refused_advert_changes_a_counter_and_nothing_else(  # C52
     wide: str,
     counter: str,
     advice: str,
-    leads: bool,  # noqa: FBT001 - a column
+    leads: bool,
 ) -> None:
     made = router(asked)
     now_us = LED if leads else NOW
@@ -190,7 +189,7 @@ def test_another_vrid_is_not_ours() -> None:  # C27
 
 
 @pytest.mark.parametrize("leads", [False, True], ids=["backup", "master"])
-def test_our_own_source_is_ignored(leads: bool) -> None:  # C45 # noqa: FBT001 - a column
+def test_our_own_source_is_ignored(leads: bool) -> None:  # C45
     made = router(MULTI)
     if leads:
         made.handle(TIMER, LED)
@@ -314,7 +313,7 @@ SAME = {
 
 
 @pytest.mark.parametrize(("after", "wanted"), SAME.values(), ids=SAME)
-def test_same_router(after: VrrpPlan, wanted: bool) -> None:  # noqa: FBT001 - a column
+def test_same_router(after: VrrpPlan, wanted: bool) -> None:
     assert same_router(PLAN, after) is wanted
 
 

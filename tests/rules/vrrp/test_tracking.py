@@ -46,7 +46,7 @@ def test_fitness(told: list[FactChanged], wanted: str | None) -> None:
 
 
 @pytest.mark.parametrize(("before", "fact", "wanted"), LEARNS.values(), ids=LEARNS)
-def test_learn(before: list[FactChanged], fact: FactChanged, wanted: bool) -> None:  # noqa: FBT001 - a column
+def test_learn(before: list[FactChanged], fact: FactChanged, wanted: bool) -> None:
     facts = Facts()
     for known in before:
         facts.learn(known)
