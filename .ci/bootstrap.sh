@@ -17,11 +17,8 @@ export PATH
 # Which Debian package brings a program.
 package_of() {
     case $1 in
-        haproxy | keepalived | tcpdump) echo "$1" ;;
-        ip | tc | ss) echo iproute2 ;;
-        nft) echo nftables ;;
-        vrrpd) echo frr ;;
-        unshare | nsenter) echo util-linux ;;
+        haproxy | keepalived | curl) echo "$1" ;;
+        ip) echo iproute2 ;;
         *) die "no package is known for $1" ;;
     esac
 }
@@ -130,20 +127,17 @@ logged() {
 }
 
 install_programs() {
-    local program package
+    local program
     local -a programs=() packages=()
     for program in "$@"; do
-        is_there "$program" && continue
-        package=$(package_of "$program")
+        command -v "$program" >/dev/null && continue
         programs+=("$program")
-        case " ${packages[*]-} " in *" $package "*) ;; *) packages+=("$package") ;; esac
+        packages+=("$(package_of "$program")")
     done
     [ ${#packages[@]} -gt 0 ] || return 0
     install_packages "${packages[@]}" && return
     say "missing: ${programs[*]}. What needs them is left out; to have it all: sudo apt-get install ${packages[*]}"
 }
-
-is_there() { command -v "$1" >/dev/null || { [ "$1" = vrrpd ] && [ -x /usr/lib/frr/vrrpd ]; }; }
 
 # Debian starts a service as soon as it is installed. We want the programs, not the services.
 install_packages() {
@@ -165,7 +159,7 @@ install_packages() {
     ) || return 1
     if [ -d /run/systemd/system ]; then
         local unit
-        for unit in haproxy keepalived frr; do
+        for unit in haproxy keepalived; do
             case " $* " in *" $unit "*) systemctl --quiet disable "$unit" >/dev/null 2>&1 || true ;; esac
         done
     fi
