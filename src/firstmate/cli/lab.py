@@ -132,7 +132,7 @@ def heal(name: str) -> int:
     return EXIT_OK
 
 
-@command.command()
+@command.command(context_settings={"allow_interspersed_args": False})  # what follows HOST is not ours to read
 @click.argument("host")
 @click.argument("words", nargs=-1)
 @with_name

@@ -1,5 +1,6 @@
 """`firstmate lab demo`: the whole site, five faults, a verdict and a page to show around."""
 
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,20 +61,16 @@ def run_demo(wish: Wish, screen: Screen, balancer: Balancer | None = None) -> bo
 def hints(site: Site, name: str = "lab") -> list[str]:
     """What to try with a lab that runs."""
     first = site.of(Role.BALANCER)[0].name
-    tries = [
-        ("status", "who leads, what is broken"),
-        (f"shell {first}", "then: firstmate status"),
-        ("shell client curl -i http://" + site.vip + "/", ""),
-        ("fault haproxy-crash", "`fault list` shows all of them"),
-        ("heal", "mend everything"),
-        ("down", "take it down"),
-    ]
     option = f" --name {name}" if name != "lab" else ""
-    return [
-        "",
-        "The lab runs on. Try:",
-        *(f"  firstmate lab {words + option:<42} {why}".rstrip() for words, why in tries),
+    tries = [
+        (f"status{option}", "who leads, what is broken"),
+        (f"shell{option} {first}", "then: firstmate status"),
+        *([(f"shell{option} client curl -i http://{site.vip}/", "")] if shutil.which("curl") else []),
+        (f"fault{option} haproxy-crash", "`fault list` shows all of them"),
+        (f"heal{option}", "mend everything"),
+        (f"down{option}", "take it down"),
     ]
+    return ["", "The lab runs on. Try:", *(f"  firstmate lab {words:<42} {why}".rstrip() for words, why in tries)]
 
 
 def logs(lab: Lab) -> list[str]:
