@@ -23,6 +23,7 @@ class FakeHaproxy:
     def __init__(self, path: Path, *, pid: int = 901, version: str = "2.6.12-1+deb12u4") -> None:
         self.path = path
         self.pid, self.version, self.uptime_s = pid, version, 1
+        self.connections = 0
         self.servers: dict[str, str] = {"web/web1": "UP", "web/web2": "DOWN"}
         self.answers: dict[str, str] = {}  # by command, before the usual ones
         self.listeners: list[socket.socket] | None = []  # None: it hands out none
@@ -84,7 +85,12 @@ class FakeHaproxy:
         if command in self.answers:
             return self.answers[command]
         if command == "show info":
-            facts = {"Version": self.version, "Pid": self.pid, "Uptime_sec": self.uptime_s, "CurrConns": 1}
+            facts = {
+                "Version": self.version,
+                "Pid": self.pid,
+                "Uptime_sec": self.uptime_s,
+                "CurrConns": self.connections,
+            }
             return "".join(f"{name}: {value}\n" for name, value in facts.items()) + "\n"
         if command.startswith("show stat"):
             rows = [f"{name.replace('/', ',')},{status},2,L4OK,," for name, status in self.servers.items()]

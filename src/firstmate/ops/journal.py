@@ -5,6 +5,7 @@ so that a hung disk holds up nothing but the journal.
 """
 
 import asyncio
+import contextlib
 import json
 from collections import deque
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from firstmate.policy.world import Record
 
 FILE_BYTES_MAX = 4 * 1024 * 1024  # then it becomes `journal.jsonl.1`
 LINES_WAITING_MAX = 2000
+FLUSH_S = 1.0
 
 
 class Journal:
@@ -24,6 +26,7 @@ class Journal:
         self._file_bytes_max = file_bytes_max
         self._waiting: deque[str] = deque()
         self._wake = asyncio.Event()
+        self._writing: asyncio.Future[None] | None = None
         self.dropped = 0
         self.failed = 0
 
@@ -42,23 +45,30 @@ class Journal:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            lines = list(self._waiting)
-            self._waiting.clear()
-            if not await asyncio.to_thread(self._append, "".join(lines)):
-                self.failed += len(lines)
+            await self._write()
 
-    def flush(self) -> None:
-        """Write what waits, at the end. Blocking."""
-        if self._waiting:
-            self._append("".join(self._waiting))
-            self._waiting.clear()
+    async def flush(self) -> None:
+        """Write what waits, at the end; a disk that hangs is left behind."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_S):
+                await self._write()
 
-    def _append(self, text: str) -> bool:
+    async def _write(self) -> None:
+        """One thread at a time; what it has begun it finishes, also when we are cancelled."""
+        if self._writing is not None and not self._writing.done():
+            await asyncio.wait({self._writing})
+        lines = list(self._waiting)
+        self._waiting.clear()
+        if lines:
+            self._writing = asyncio.get_running_loop().run_in_executor(None, self._append, lines)
+            await asyncio.shield(self._writing)
+
+    def _append(self, lines: list[str]) -> None:
+        text = "".join(lines)
         try:
             if self._path.exists() and self._path.stat().st_size + len(text) > self._file_bytes_max:
                 self._path.replace(self._path.with_name(self._path.name + ".1"))
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(text)
         except OSError:
-            return False
-        return True
+            self.failed += len(lines)

@@ -79,8 +79,8 @@ class Loop:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks, self._checks = tasks, Checks(tasks, self.put)
-                for number, handler in ((signal.SIGTERM, self.stop), (signal.SIGINT, self.stop)):
-                    loop.add_signal_handler(number, handler)
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the terminal is the supervisor's
+                loop.add_signal_handler(signal.SIGTERM, self.stop)
                 loop.add_signal_handler(signal.SIGHUP, self.reload)
                 tasks.create_task(self._decide_forever())
                 tasks.create_task(self._keeper.probe_forever())
@@ -90,7 +90,7 @@ class Loop:
                     tasks.create_task(servant(self))
                 tasks.create_task(self._wait_for_stop())
         except* Stop:
-            self._journal.flush()
+            await self._journal.flush()
         finally:
             for channel in (self._pulse, self._supervisor):
                 loop.remove_reader(channel.fileno())

@@ -23,6 +23,7 @@ from firstmate.model.messages import (
     ChildStarted,
     FactChanged,
     FactView,
+    HandOver,
     KillHaproxy,
     Notice,
     RouterState,
@@ -40,6 +41,7 @@ from firstmate.policy.world import (
     CheckRan,
     ConfigAccepted,
     ConfigRefused,
+    Drain,
     PlanLoaded,
     Prepare,
     Record,
@@ -322,6 +324,11 @@ def test_a_check_that_a_reload_left_out_says_no_more() -> None:
     world = told(told(serving(), ran(True)), PlanLoaded(plan))
     assert world.checks == {}
     assert decided(world, ran(False)) == (world, [])
+
+
+def test_a_planned_handover_drains_haproxy() -> None:
+    world = serving()
+    assert decided(world, HandOver(12_345)) == (world, [Drain(12_345)])
 
 
 def test_a_beat_each_second_says_what_we_are() -> None:
