@@ -15,7 +15,7 @@ from firstmate.model.units import S, format_duration
 
 RUNTIME_DEFAULT = "/run/firstmate"
 PULSE_OLD_S = 3.0
-HAPROXY_WIDTH_MAX = 28
+HAPROXY_WIDTH_MAX = 24
 DIGEST_SHOWN = 6
 COLOURS = {"HEALTHY": "green", "DEGRADED": "yellow", "DOWN": "red"}
 OK, WARNING, CRITICAL, UNKNOWN = 0, 1, 2, 3  # codes of monitoring plugins, for --check alone
@@ -112,7 +112,7 @@ def _nodes(document: Status) -> str:
             _each([node.states.get(name, "?") for name in names]),
             _each([str(node.priorities[name]) if name in node.priorities else "?" for name in names]),
             _heartbeat(node, document),
-            cut(node.haproxy, HAPROXY_WIDTH_MAX),
+            cut(node.haproxy.replace("killed by ", ""), HAPROXY_WIDTH_MAX),
             node.servers,
             cut_digest(node.config),
             node.ready,
