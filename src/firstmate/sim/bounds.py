@@ -21,7 +21,7 @@ class Bounds:
     preempt_us: Micros  # a weaker MASTER leads although a stronger node is fit
     black_hole_us: Micros  # a client sends to another than the MASTER, all being whole
     refresh_us: Micros | None  # the same, when it was so before all was whole; None: no bound
-    interval_us: Micros  # the shortest advert interval
+    reaction_us: Micros  # a MASTER that must not be one: unfit, or awake after a long sleep
 
 
 def of(schedule: Schedule) -> Bounds:
@@ -53,7 +53,8 @@ def of(schedule: Schedule) -> Bounds:
         # once, or an interval after it last did (l late), which the client has heard then or was before.
         black_hole_us=i + 3 * d + 3 * l,
         refresh_us=None if 0 in refreshes else max(refreshes) + d + l,
-        interval_us=min(router.advert_interval_us for router in routers),
+        # Whatever it has to know is in its inbox, or is the clock.
+        reaction_us=2 * l,
     )
 
 

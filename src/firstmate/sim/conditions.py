@@ -24,13 +24,21 @@ class Trouble:
     limit_us: Micros
 
 
+@dataclass(slots=True)
+class Past:
+    """By place and router."""
+
+    promises: dict[tuple[int, str], Micros]  # a BACKUP that was given priority 0 by whom it obeyed, and when
+    overslept: set[tuple[int, str]]  # a MASTER that has slept for so long that it may not go on as one
+
+
 def state_of(node: Node, router: str) -> RouterState | None:
     """None: no pulse runs there."""
     return None if node.router is None else node.router.members[router].state
 
 
 def plan_of(node: Node, router: str) -> VrrpPlan:
-    return next(plan for plan in node.plan.routers if plan.name == router)
+    return node.plans[router]
 
 
 def rank(node: Node, router: str) -> tuple[int, int]:
@@ -40,7 +48,7 @@ def rank(node: Node, router: str) -> tuple[int, int]:
 
 
 class Conditions:
-    """`promises` and `disturbances` are what the judge knows of the past."""
+    """What a look can see; what it cannot, the judge hands in as the `Past`."""
 
     def __init__(self, nodes: Sequence[Node], network: Network, bounds: Bounds) -> None:
         self._nodes, self._network, self._bounds = nodes, network, bounds
@@ -49,14 +57,23 @@ class Conditions:
     def masters(self, router: str) -> list[Node]:
         """Those that run and believe to be MASTER, the one that wins first."""
         found = [node for node in self._nodes if node.is_running and state_of(node, router) is RouterState.MASTER]
-        return sorted(found, key=lambda node: rank(node, router), reverse=True)
+        if len(found) > 1:
+            found.sort(key=lambda node: rank(node, router), reverse=True)
+        return found
 
-    def always(self, disturbances: int, promises: dict[tuple[int, str], Micros]) -> Iterator[Trouble]:
+    def always(self, disturbances: int, past: Past) -> Iterator[Trouble]:
         for router in self._routers:
             masters = self.masters(router)
             yield from self._two_masters(router, masters)
             yield from self._holding(router)
-            yield from self._gap(router, disturbances, promises)
+            yield from self._gap(router, disturbances, past)
+            for node in masters:
+                if not node.is_fit:
+                    text = f"{router}: {node.name} is MASTER without a link, or without HAProxy"
+                    yield Trouble("unfit", (router, node.place), text, self._bounds.reaction_us)
+                if (node.place, router) in past.overslept:
+                    text = f"{router}: {node.name} is still MASTER after it has slept longer than others wait"
+                    yield Trouble("stale", (router, node.place), text, self._bounds.reaction_us)
 
     def when_whole(self) -> Iterator[Trouble]:
         """What else may not last once every fault is over."""
@@ -96,6 +113,9 @@ class Conditions:
 
     def _holding(self, router: str) -> Iterator[Trouble]:
         for node in self._nodes:
+            if node.has_let_go and node.router is None and node.held:
+                text = f"{router}: {node.name} keeps addresses although its pulse has ended in good order"
+                yield Trouble("held", (router, node.place), text, 0)
             if not node.is_running:
                 continue
             vips = plan_of(node, router).vips
@@ -105,7 +125,7 @@ class Conditions:
                 text = f"{router}: {node.name} {held} the addresses, being {state_of(node, router)}"
                 yield Trouble("held", (router, node.place), text, 0)
 
-    def _gap(self, router: str, disturbances: int, promises: dict[tuple[int, str], Micros]) -> Iterator[Trouble]:
+    def _gap(self, router: str, disturbances: int, past: Past) -> Iterator[Trouble]:
         vips = set(plan_of(self._nodes[0], router).vips)
         if any(node.answers_arp and vips <= node.held for node in self._nodes):
             return
@@ -114,7 +134,7 @@ class Conditions:
                 continue
             text = f"{router}: nobody holds the addresses, and {node.name} is fit"
             yield Trouble("gap", (router, node.place, disturbances), text, self._bounds.gap_us)
-            promised_us = promises.get((node.place, router))
+            promised_us = past.promises.get((node.place, router))
             if promised_us is not None:
                 text += " and was given priority 0"
                 yield Trouble("handover", (router, node.place, promised_us), text, self._bounds.handover_us)

@@ -5,6 +5,8 @@
     gap          nobody holds an address although a fit node is up, for longer than the RFC's bound
     handover     the same after priority 0 was heard: Skew_Time, not Master_Down_Interval
     needless     an undisturbed MASTER is dethroned by a node that heard it within three intervals
+    unfit        a node leads without a link, or without HAProxy
+    stale        a MASTER goes on as one after a sleep in which others must have taken over
     held         a node holds addresses without being MASTER, or leads without them
     weak-master  all is whole, preemption is on, and still a weaker node leads
     black-hole   all is whole, and still a client sends to a host that is not MASTER
@@ -26,7 +28,7 @@ from firstmate.model.plan import OWNER
 from firstmate.model.units import Micros, format_duration
 from firstmate.sim import bounds as bounds_
 from firstmate.sim.agenda import Agenda
-from firstmate.sim.conditions import Conditions, Key, Trouble, plan_of, state_of
+from firstmate.sim.conditions import Conditions, Key, Past, Trouble, plan_of, state_of
 from firstmate.sim.network import Network
 from firstmate.sim.node import Disturbed, Listened, Moved, News, Node
 from firstmate.sim.schedule import Schedule
@@ -51,7 +53,7 @@ class _Seen:
     listened: int = 0  # good adverts given to this pulse
     idle_us: Micros = 0  # since when it hears no MASTER
     humble_us: Micros = 0  # by its own clock: since when it has not heard its equal or better
-    leads: bool = False  # it is MASTER, as far as the news was told
+    state: RouterState = RouterState.INIT  # as far as the news was told
     since_us: Micros = 0  # of its state
     disturbed_us: Micros = 0
     led: int = 0  # how often it became MASTER
@@ -85,7 +87,7 @@ class Judge:
         self._conditions = Conditions(nodes, network, self._bounds)
         self._routers = [plan.name for plan in nodes[0].plan.routers]
         self._seen = {(node.place, router): _Seen() for node in nodes for router in self._routers}
-        self._promises: dict[tuple[int, str], Micros] = {}  # who was given priority 0 by whom it obeyed, and when
+        self._past = Past({}, set())
         self._open: dict[tuple[str, Key], _Open] = {}
         self._deadline_us: Micros | None = None
         self._disturbances = 0
@@ -144,23 +146,23 @@ class Judge:
                 return self._listened(self._nodes[place], router, sender, priority)
             case Moved(place, changed):
                 return self._moved(self._nodes[place], changed.router, changed.was, changed.is_)
-            case Disturbed(place):
-                self._disturbed(self._nodes[place])
+            case Disturbed(place, slept_us):
+                self._disturbed(self._nodes[place], slept_us)
         return None
 
     def _listened(self, node: Node, router: str, sender: IPv4Address, priority: int) -> Violation | None:
         seen, now_us = self._seen[node.place, router], self._agenda.now_us
         seen.listened += 1
         if priority == 0:
-            if seen.last == sender:
-                self._promises[node.place, router] = now_us
+            if seen.last == sender and seen.state is RouterState.BACKUP:
+                self._past.promises[node.place, router] = now_us
                 self._agenda.changed = True
             return None
         found = self._idle_too_long(node, router)
         seen.heard_us[sender], seen.last, seen.idle_us = now_us, sender, now_us
         if priority >= plan_of(node, router).priority:
             seen.humble_us = node.clock_us
-        self._promises.pop((node.place, router), None)
+        self._past.promises.pop((node.place, router), None)
         return found
 
     def _moved(self, node: Node, router: str, was: RouterState, is_: RouterState) -> Violation | None:
@@ -170,29 +172,34 @@ class Judge:
             found = self._needless(node, router) or self._idle_too_long(node, router)
         if is_ is RouterState.MASTER:
             seen.led += 1
-            self._promises.pop((node.place, router), None)
+            self._past.promises.pop((node.place, router), None)
         elif is_ is RouterState.BACKUP:
             seen.idle_us, seen.humble_us = now_us, node.clock_us
-        seen.leads, seen.since_us = is_ is RouterState.MASTER, now_us
+        seen.state, seen.since_us = is_, now_us
+        self._past.overslept.discard((node.place, router))
         if found is None and self._calm_us is not None:
             found = self._violation("restless", f"{router}: {node.name} went from {was.value} to {is_.value}")
         if found is None and not self._schedule.faults and seen.led > 1:
             found = self._violation("flapping", f"{router}: {node.name} became MASTER {seen.led} times")
         return found
 
-    def _disturbed(self, node: Node) -> None:
+    def _disturbed(self, node: Node, slept_us: Micros) -> None:
         self._disturbances += 1
         for router in self._routers:
-            self._promises.pop((node.place, router), None)
-            seen = self._seen[node.place, router]
+            self._past.promises.pop((node.place, router), None)
+            seen, plan = self._seen[node.place, router], plan_of(node, router)
+            interval_us = plan.advert_interval_us  # its next advert was due within one, others wait three and the skew
+            if seen.state is RouterState.MASTER and slept_us > 4 * interval_us + bounds_.skew(plan, interval_us):
+                self._past.overslept.add((node.place, router))
             if node.router is None:
-                seen.last, seen.listened, seen.heard_us, seen.leads = None, 0, {}, False
+                self._past.overslept.discard((node.place, router))
+                seen.last, seen.listened, seen.heard_us, seen.state = None, 0, {}, RouterState.INIT
             seen.disturbed_us = seen.idle_us = self._agenda.now_us
 
     def _idle_too_long(self, node: Node, router: str) -> Violation | None:
         seen = self._seen[node.place, router]
         lasted_us = self._agenda.now_us - seen.idle_us
-        if not node.is_fit or seen.leads or lasted_us <= self._bounds.silence_us:
+        if not node.is_fit or seen.state is RouterState.MASTER or lasted_us <= self._bounds.silence_us:
             return None
         lasted, limit = format_duration(lasted_us), format_duration(self._bounds.silence_us)
         return self._violation("silence", f"{router}: {node.name} heard nobody for {lasted}, at most {limit} is right")
@@ -219,7 +226,7 @@ class Judge:
     def _take_stock(self) -> None:
         """Which troubles are there now? Those that were there before keep their time."""
         now_us = self._agenda.now_us
-        troubles = list(self._conditions.always(self._disturbances + self._cuts(), self._promises))
+        troubles = list(self._conditions.always(self._disturbances + self._cuts(), self._past))
         if self._healed_us is not None:
             troubles += self._conditions.when_whole()
         troubles += self._black_holes()

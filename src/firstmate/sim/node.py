@@ -46,6 +46,7 @@ class Disturbed:
     """Something befell this node from outside; what it did until now says nothing about what follows."""
 
     node: int
+    slept_us: Micros = 0  # by its own clock: how long it has done nothing, or how far the clock jumped
 
 
 News: TypeAlias = Listened | Moved | Disturbed
@@ -69,10 +70,12 @@ class Node:
         self, place: int, plan: Plan, start: Start, around: Around, build: Callable[[Plan, Micros], Router]
     ) -> None:
         self.place, self.plan, self.name = place, plan, plan.node
+        self.plans = {router.name: router for router in plan.routers}
         self.router: Router | None = None
         self.held: set[Vip] = set()  # on the interface, as its kernel has it
         self.powered, self.paused, self.frozen = False, False, False
         self.haproxy_told = False  # this pulse has heard that HAProxy serves
+        self.has_let_go = False  # the last pulse ended in good order, or its will was done
         self.bury: Callable[[Node], None] = _nobody_cares
         self._haproxy_up, self._generation = True, 1
         self._start, self._build = start, build
@@ -82,6 +85,7 @@ class Node:
         self._messages: deque[Event] = deque()
         self._mourned: deque[Node] = deque()
         self._wake_at_us: Micros | None = None
+        self._asleep_since_us: Micros = 0  # by its own clock
         self._stopped_clock_at_us: Micros | None = None
         self._start_on_thaw = False
         self._will = Will((), ())
@@ -126,7 +130,7 @@ class Node:
             self._start_on_thaw = True
             return
         router = self.router = self._build(self.plan, self.clock_us)
-        self.paused, self._will = False, Will((), ())
+        self.paused, self.has_let_go, self._will = False, False, Will((), ())
         self._disturb("pulse starts")
         self._carry(router.release_leftovers({vip.ip for vip in self.held}))
         self.held = set()
@@ -143,6 +147,7 @@ class Node:
             self.crash(with_will=True)
             return
         self._feed(Signal.SHUTDOWN)
+        self.has_let_go = True
         self._end_pulse()
 
     def crash(self, *, with_will: bool) -> None:
@@ -154,19 +159,20 @@ class Node:
             self._around.agenda.after(EXECUTOR_US, self._execute_will)
 
     def pause(self) -> None:
-        if self.router is not None:
-            self.paused = True
+        if self.is_running:
+            self.paused, self._asleep_since_us = True, self.clock_us
             self._disturb("paused")
 
     def resume(self) -> None:
         if self.paused:
             self.paused = False
-            self._disturb("goes on")
+            self._disturb("goes on", self.clock_us - self._asleep_since_us)
             self._wake_after(0)
 
     def freeze(self, *, clock_stops: bool) -> None:
         if self.powered and not self.frozen:
             self.frozen = True
+            self._asleep_since_us = self._asleep_since_us if self.paused else self.clock_us
             self._stopped_clock_at_us = self._around.agenda.now_us if clock_stops else None
             self._disturb("freezes")
 
@@ -176,7 +182,7 @@ class Node:
         self.frozen = False
         if self._stopped_clock_at_us is not None:
             self._clock_ahead_us -= self._around.agenda.now_us - self._stopped_clock_at_us
-        self._disturb("thaws")
+        self._disturb("thaws", self.clock_us - self._asleep_since_us)
         if self._start_on_thaw:
             self._start_on_thaw = False
             self.start()
@@ -185,7 +191,7 @@ class Node:
     def jump(self, jump_us: Micros) -> None:
         if self.powered and not self.frozen:
             self._clock_ahead_us += jump_us
-            self._disturb("clock jumps")
+            self._disturb("clock jumps", jump_us)
             self._wake_after(0)
 
     def haproxy_ends(self, *, late_news_us: Micros | None) -> None:
@@ -306,6 +312,7 @@ class Node:
             self._around.network.transmit(self.place, Transmit(one.interface, one.source, one.destination, one.pdu))
         gone = {address.ip for address in will.addresses}
         self.held = {vip for vip in self.held if vip.ip not in gone}
+        self.has_let_go = True
         self._disturb("its will is done")
 
     def _end_pulse(self) -> None:
@@ -341,9 +348,9 @@ class Node:
         name = link_fact(self.plan.routers[0].interface)
         return FactChanged(name, up=up, why="" if up else "carrier lost", at_us=self.clock_us)
 
-    def _disturb(self, text: str) -> None:
+    def _disturb(self, text: str, slept_us: Micros = 0) -> None:
         self._around.agenda.changed = True
-        self._around.news.append(Disturbed(self.place))
+        self._around.news.append(Disturbed(self.place, slept_us))
         self._around.journal.note(self.name, text)
 
 
