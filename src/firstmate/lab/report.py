@@ -16,6 +16,7 @@ _OVERVIEW_HEIGHT, _PLOT_HEIGHT, _LANE_HEIGHT = 120, 150, 16
 _SLOW_US: Micros = 500 * MS  # top of the latency axis: the prober's time limit
 _FAST_US: Micros = 500  # its bottom
 _BEFORE_US: Micros = 300 * MS
+_AHEAD_US: Micros = 2 * S  # of the first fault, in the overview
 
 _STYLE = """
 :root { --ink:#1c2330; --dim:#667085; --paper:#fff; --line:#d5dae3; --shade:#fdecc8;
@@ -67,29 +68,31 @@ def _table(trials: Sequence[Trial]) -> str:
 
 
 def _overview(trials: Sequence[Trial], seen: Sequence[Answer]) -> str:
-    if not seen:
+    if not seen or not trials:
         return "<p>No answers were recorded.</p>"
-    from_us = min(answer.start_us for answer in seen)
-    until_us = max(answer.end_us for answer in seen)
+    from_us, until_us = trials[0].at_us - _AHEAD_US, trials[-1].whole_us
     count = (until_us - from_us) // _BUCKET_US + 1
     good, bad = [0] * count, [0] * count
     for answer in seen:
-        if answer.outcome is not Outcome.STALL:
-            when_us = answer.start_us if answer.failed else answer.end_us
+        when_us = answer.start_us if answer.failed else answer.end_us
+        if answer.outcome is not Outcome.STALL and from_us <= when_us <= until_us:
             (bad if answer.failed else good)[(when_us - from_us) // _BUCKET_US] += 1
     scale = _Scale(from_us, until_us)
-    most = max(*good, *bad, 1)
+    most = max(*(sum(pair) for pair in zip(good, bad, strict=True)), 1)
     height = _OVERVIEW_HEIGHT
     parts = [_shade(scale, trial.at_us, trial.healed_us, height) for trial in trials]
     for values, name in ((good, "good"), (bad, "miss")):
         bars = "".join(
-            f"M{scale.x(from_us + i * _BUCKET_US):.1f} {height}v-{value * (height - 20) / most:.1f}"
+            f"M{scale.x(from_us + i * _BUCKET_US):.1f} {height}v-{value * (height - 34) / most:.1f}"
             f"h{scale.width(_BUCKET_US):.2f}V{height}z"
             for i, value in enumerate(values)
             if value
         )
         parts.append(f'<path class="{name}" d="{bars}"/>')
-    parts += [f'<text x="{scale.x(trial.at_us):.1f}" y="12">{html.escape(trial.fault)}</text>' for trial in trials]
+    parts += [  # on two levels, so that neighbours do not overlap
+        f'<text x="{scale.x(trial.at_us):.1f}" y="{12 + 13 * (number % 2)}">{html.escape(trial.fault)}</text>'
+        for number, trial in enumerate(trials)
+    ]
     return _svg(height + 22, "".join(parts) + _seconds(scale, height, from_us))
 
 
@@ -187,7 +190,8 @@ def _seconds(scale: _Scale, y: int, zero_us: Micros) -> str:
     marks = [f'<path class="axis" d="M{_LEFT} {y}H{_WIDTH}"/>']
     for second in range(first, last + 1, step):
         x = scale.x(zero_us + second * S)
-        marks.append(f'<path class="axis" d="M{x:.1f} {y}v5"/><text x="{x + 2:.1f}" y="{y + 16}">{second} s</text>')
+        label = f'<text x="{x + 2:.1f}" y="{y + 16}">{second} s</text>' if x < _WIDTH - 30 else ""
+        marks.append(f'<path class="axis" d="M{x:.1f} {y}v5"/>{label}')
     return "".join(marks)
 
 

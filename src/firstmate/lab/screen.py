@@ -83,7 +83,7 @@ class RichScreen:
 
     def say(self, text: str = "") -> None:
         self._stop_live()
-        self._console.print(text, markup=False)
+        self._line(text)
 
     def load(self, counts: dict[str, int], seconds: float) -> None:
         self._stop_live()
@@ -110,23 +110,24 @@ class RichScreen:
         self._stop_live()
         for line in trial_lines(trial, seen, sightings):
             if line.startswith("  answers"):
-                self._console.print(_coloured(line))
+                self._console.print(_coloured(line), soft_wrap=True)
             elif line.startswith(("  PASS", "  FAIL")):
-                self._console.print(line, style="bold green" if trial.passed else "bold red", markup=False)
-            elif line.startswith("  ") and "client" in line[:22]:
-                self._console.print(line, style="bold", markup=False)
+                self._line(line, "bold green" if trial.passed else "bold red")
             else:
-                self._console.print(line, markup=False)
+                self._line(line, "bold" if "client" in line[:22] else "")
 
     def table(self, trials: Sequence[Trial]) -> None:
-        from rich.table import Table  # noqa: PLC0415
-
         self._stop_live()
-        head, *body = verdict.rows(trials)
-        table = Table(*head)
-        for row, trial in zip(body, trials, strict=True):
-            table.add_row(*row[:-1], f"[{'green' if trial.passed else 'red'}]{row[-1]}[/]")
-        self._console.print(table)
+        head, *body = verdict.align(verdict.rows(trials))
+        self._line(head, "bold")
+        for line, trial in zip(body, trials, strict=True):
+            at = line.rindex(trial.verdict)
+            style = "bold green" if trial.passed else "bold red"
+            self._console.print(f"{line[:at]}[{style}]{line[at:]}[/]", soft_wrap=True)
+
+    def _line(self, text: str, style: str = "") -> None:
+        """As it is: neither wrapped nor read as markup."""
+        self._console.print(text, style=style, markup=False, soft_wrap=True)
 
     def _stop_live(self) -> None:
         if self._live is not None:
