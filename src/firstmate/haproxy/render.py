@@ -24,6 +24,7 @@ HASHED = ("source", "uri", "url_param", "hdr", "hash", "rdp-cookie")  # a lost s
 
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _UNSAFE = re.compile(r"[\s'\"#\\\x00-\x1f\x7f]")
+_DAEMON = re.compile(r"^([ \t]*)(daemon)\b[^\n]*$", re.MULTILINE)
 # fmt: off
 _SECTIONS = frozenset({
     "global", "defaults", "listen", "frontend", "backend", "peers", "ring", "resolvers", "userlist", "cache",
@@ -78,11 +79,12 @@ def render(plan: Plan, ground: Ground) -> str:
 
 
 def with_socket(text: str, plan: Plan, ground: Ground) -> tuple[str, int]:
-    """The operator's own `haproxy.cfg` with our runtime socket put before it.
+    """The operator's own `haproxy.cfg` with our runtime socket put before it, and in the foreground.
 
-    Returns the text and how many lines were put before the operator's first one.
+    `daemon` is left out (distributions write it): a child that leaves its parent cannot be watched or restarted. Returns the text and how many lines were put before the operator's first one.
     A socket named in `firstmate.toml` is the operator's: nothing is added then.
     """
+    text = _DAEMON.sub(r"\1# \2  (firstmate keeps it in the foreground)", text)
     if plan.haproxy is None or plan.haproxy.socket:
         return text, 0
     owner = "" if ground.socket_uid is None else f" uid {ground.socket_uid} gid {ground.socket_gid}"

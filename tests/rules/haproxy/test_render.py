@@ -177,8 +177,8 @@ def test_a_raw_line_stays_one_line(text: str) -> None:
 
 def test_the_operators_own_file_gets_our_socket() -> None:
     own = plan(haproxy=HaproxyPlan(config="/etc/haproxy/haproxy.cfg"))
-    text, shift = with_socket("global\n    daemon\n", own, replace(GROUND, socket_uid=64, socket_gid=65))
-    assert text.splitlines()[shift:] == ["global", "    daemon"]
+    text, shift = with_socket("global\n    maxconn 10\n", own, replace(GROUND, socket_uid=64, socket_gid=65))
+    assert text.splitlines()[shift:] == ["global", "    maxconn 10"]
     assert "stats socket /run/firstmate/haproxy.sock mode 660 level admin expose-fd listeners uid 64 gid 65" in text
     assert " uid " not in with_socket("", own, GROUND)[0]
 
@@ -187,6 +187,20 @@ def test_the_operators_own_socket_is_left_alone() -> None:
     own = plan(haproxy=HaproxyPlan(config="/etc/haproxy/haproxy.cfg", socket="/run/haproxy/admin.sock"))
     assert with_socket("global\n", own, GROUND) == ("global\n", 0)
     assert socket_path(own, "/run/firstmate") == "/run/haproxy/admin.sock"
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("    daemon", "    # daemon  (firstmate keeps it in the foreground)"),
+        ("daemon # as always", "# daemon  (firstmate keeps it in the foreground)"),
+        ("    server daemon 192.0.2.1:80", "    server daemon 192.0.2.1:80"),
+        ("    daemonize no", "    daemonize no"),
+    ],
+)
+def test_the_operators_own_file_does_not_leave_the_foreground(line: str, kept: str) -> None:
+    own = plan(haproxy=HaproxyPlan(config="/etc/haproxy/haproxy.cfg", socket="/run/haproxy/admin.sock"))
+    assert with_socket(f"global\n{line}\n", own, GROUND) == (f"global\n{kept}\n", 0)
 
 
 def test_no_haproxy_in_the_plan() -> None:
