@@ -81,7 +81,8 @@ def render(plan: Plan, ground: Ground) -> str:
 def with_socket(text: str, plan: Plan, ground: Ground) -> tuple[str, int]:
     """The operator's own `haproxy.cfg` with our runtime socket put before it, and in the foreground.
 
-    `daemon` is left out (distributions write it): a child that leaves its parent cannot be watched or restarted. Returns the text and how many lines were put before the operator's first one.
+    `daemon` is left out (distributions write it): a child that leaves its parent cannot be watched.
+    Returns the text and how many lines were put before the operator's first one.
     A socket named in `firstmate.toml` is the operator's: nothing is added then.
     """
     text = _DAEMON.sub(r"\1# \2  (firstmate keeps it in the foreground)", text)
