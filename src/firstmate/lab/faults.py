@@ -26,6 +26,7 @@ class Fault:
     limit_us: Micros | None  # longest outage that we promise; None: nothing is promised
     inject: Callable[["Scene", str], Micros]
     mends_itself: bool = False
+    failed_max: int | None = None  # how many requests may fail; None: as many as the outage costs
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,6 @@ FAULTS = {fault.name: fault for fault in (
     Fault("link-down",     "pull the network cable",                   _LB,      1000 * MS, _cut_cable),
     Fault("partition",     _THEY,                                      None,     500 * MS,  _partition),
     Fault("web-down",      "SIGKILL a web server",                     Role.WEB, None,      _end_web),
-    Fault("stop",          "SIGTERM: a graceful stop",                 _LB,      100 * MS,  _stop),
+    Fault("stop",          "SIGTERM: a graceful stop",                 _LB,      250 * MS,  _stop, failed_max=0),
 )}
 # fmt: on

@@ -88,6 +88,7 @@ class Rehearsal:
             outage=outage,
             way_back=answers.outage(seen, healed_us, whole_us),
             limit_us=injection.fault.limit_us,
+            failed_max=injection.fault.failed_max,
             moments=moments,
             problem=problem,
         )

@@ -99,7 +99,7 @@ def _overview(trials: Sequence[Trial], seen: Sequence[Answer]) -> str:
 def _section(trial: Trial, seen: Sequence[Answer], sightings: Sequence[Sighting], site: Site) -> str:
     where = f" on {trial.host}" if trial.host else ""
     lost = trial.outage
-    limit = f" of {verdict.in_words(trial.limit_us)} allowed" if trial.limit_us is not None else ""
+    limit = f" of {trial.limit} allowed" if trial.limit else ""
     moments = "\n".join(html.escape(verdict.tell(moment)) for moment in trial.moments)
     problem = f'<p class="FAIL">{html.escape(trial.problem)}</p>' if trial.problem else ""
     return f"""

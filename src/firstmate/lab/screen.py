@@ -152,7 +152,7 @@ def trial_lines(trial: Trial, seen: Sequence[Answer], sightings: Sequence[Sighti
     answers, leaders = _strips(seen, sightings, from_us, until_us)
     lines.append(f"           {strips.ruler(from_us - trial.at_us, until_us - trial.at_us, STRIP_WIDTH)}")
     lines += [f"  answers  {answers}", f"  leader   {leaders}"]
-    limit = f" (limit {verdict.in_words(trial.limit_us)})" if trial.limit_us is not None else ""
+    limit = f" (limit {trial.limit})" if trial.limit else ""
     lines.append(
         f"  {trial.verdict}  outage {verdict.in_words(trial.outage.gap_us)}{limit},"
         f" {trial.outage.failed} of {trial.outage.total} requests failed;"

@@ -35,10 +35,18 @@ class Trial:
     limit_us: Micros | None  # None: nothing was promised
     moments: tuple[Moment, ...] = ()
     problem: str = ""  # why the trial could not be finished; "" when it was
+    failed_max: int | None = None  # None: as many as the outage costs
 
     @property
     def passed(self) -> bool:
-        return not self.problem and (self.limit_us is None or self.outage.gap_us <= self.limit_us)
+        in_time = self.limit_us is None or self.outage.gap_us <= self.limit_us
+        return not self.problem and in_time and (self.failed_max is None or self.outage.failed <= self.failed_max)
+
+    @property
+    def limit(self) -> str:
+        """What was promised, to people; "" for nothing."""
+        time = in_words(self.limit_us) if self.limit_us is not None else ""
+        return time + (f", {self.failed_max} failed" if self.failed_max is not None else "")
 
     @property
     def verdict(self) -> str:
@@ -57,10 +65,9 @@ def rows(trials: Sequence[Trial]) -> list[tuple[str, ...]]:
         lost = trial.outage
         kinds = ", ".join(f"{count} {kind}" for kind, count in lost.by_outcome.items())
         failed = f"{lost.failed} of {lost.total}" + (f" ({kinds})" if kinds else "")
-        limit = in_words(trial.limit_us) if trial.limit_us is not None else "-"
         verdict = trial.verdict + (" (disturbed)" if lost.disturbed else "")
         back = in_words(trial.way_back.gap_us)
-        table.append((trial.fault, trial.host or "-", in_words(lost.gap_us), limit, failed, back, verdict))
+        table.append((trial.fault, trial.host or "-", in_words(lost.gap_us), trial.limit or "-", failed, back, verdict))
     return table
 
 

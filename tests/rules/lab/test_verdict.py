@@ -15,6 +15,10 @@ def test_within_the_limit_and_finished_is_a_pass() -> None:
     assert replace(TRIAL, outage=replace(LOST, gap_us=250 * MS)).passed
     assert not replace(TRIAL, outage=replace(LOST, gap_us=250 * MS + 1)).passed
     assert replace(TRIAL, limit_us=None, outage=replace(LOST, gap_us=9 * S)).passed
+    assert not replace(TRIAL, failed_max=0, outage=replace(LOST, gap_us=0, failed=1)).passed
+    assert replace(TRIAL, failed_max=0, outage=replace(LOST, gap_us=0, failed=0)).passed
+    assert replace(TRIAL, failed_max=0).limit == "250 ms, 0 failed"
+    assert replace(TRIAL, limit_us=None).limit == ""
     assert replace(TRIAL, problem="it never came back").verdict == "FAIL"
 
 
