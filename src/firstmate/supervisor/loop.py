@@ -33,7 +33,7 @@ from firstmate.supervisor.child import bury_orphans
 from firstmate.supervisor.children import HAPROXY, OPS, PULSE, Family, Slot, Wires
 from firstmate.supervisor.executor import Executor
 from firstmate.supervisor.haproxy import HaproxyChild
-from firstmate.supervisor.parking import TAP_S, ignore_new_connections
+from firstmate.supervisor.parking import TAP_S, heed_new_connections, ignore_new_connections
 from firstmate.supervisor.runtime import Runtime
 
 NICE = -10  # a killed pulse must be spoken for at once; the supervisor is idle otherwise
@@ -82,10 +82,7 @@ class Supervisor:
         log.info(f"{self._plan.node} of {self._plan.cluster}: starting, configuration {self._plan.digest}")
         self._start(self._family.pulse)
         self._start(self._family.ops)
-        if self._haproxy.adopt():
-            assert self._haproxy.child is not None
-            log.info(f"HAProxy (pid {self._haproxy.child.pid}) is still running: adopted")
-            self._haproxy_started()
+        self._adopt_haproxy()
         while self._exit_code is None:
             self._turn()
         return self._exit_code
@@ -218,6 +215,20 @@ class Supervisor:
         child.reap()
 
     # HAProxy
+
+    def _adopt_haproxy(self) -> None:
+        if not self._haproxy.adopt():
+            return
+        assert self._haproxy.child is not None
+        log.info(f"HAProxy (pid {self._haproxy.child.pid}) is still running: adopted")
+        self._haproxy_started()
+        try:
+            heed_new_connections(self._plan, self._runtime.path)
+        except OSError as error:
+            log.error(
+                f"HAProxy (pid {self._haproxy.child.pid}) is killed: its listening sockets cannot be had: {error}"
+            )
+            self._haproxy.kill()
 
     def _start_haproxy(self) -> None:
         if self._haproxy.wanted is None or self._haproxy.child is not None:

@@ -3,6 +3,7 @@
 It is done here because some kernels let only a process with CAP_NET_ADMIN attach a filter, which ops has not.
 """
 
+import contextlib
 import socket
 import time
 from pathlib import Path
@@ -20,11 +21,24 @@ def ignore_new_connections(plan: Plan, runtime: Path) -> int:
 
     The filter stays with the sockets until HAProxy ends. Raises `OSError`.
     """
-    path = (plan.haproxy.socket if plan.haproxy is not None else "") or str(runtime / "haproxy.sock")
-    listeners = fetch_listeners(path, STEP_S)
+    listeners = fetch_listeners(_socket_of(plan, runtime), STEP_S)
     parked_at_ns = time.time_ns()
     for listener in listeners:
         with listener:
             if listener.family in {socket.AF_INET, socket.AF_INET6}:
                 bpf.attach(listener, bpf.ALL_BUT_NEW_CONNECTIONS)
     return parked_at_ns
+
+
+def heed_new_connections(plan: Plan, runtime: Path) -> None:
+    """Take the filters off again: a stop that was killed half way leaves an HAProxy that seems well and is deaf.
+
+    Raises `OSError`.
+    """
+    for listener in fetch_listeners(_socket_of(plan, runtime), STEP_S):
+        with listener, contextlib.suppress(FileNotFoundError):  # ENOENT: it has no filter
+            bpf.detach(listener)
+
+
+def _socket_of(plan: Plan, runtime: Path) -> str:
+    return (plan.haproxy.socket if plan.haproxy is not None else "") or str(runtime / "haproxy.sock")
