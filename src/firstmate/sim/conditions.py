@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias
 
 from firstmate.model.messages import RouterState
@@ -14,11 +15,30 @@ from firstmate.sim.node import Node
 Key: TypeAlias = tuple[object, ...]
 
 
+class Invariant(Enum):
+    """What must hold; the comment says when it does not."""
+
+    TWO_MASTERS = "two-masters"  # two lead, and the weaker one hears the stronger, for longer than a contest takes
+    SILENCE = "silence"  # a fit node that hears no MASTER does not become one in time
+    GAP = "gap"  # nobody holds an address although a fit node is up, for longer than the RFC's bound
+    HANDOVER = "handover"  # the same after priority 0 was heard: Skew_Time, not Master_Down_Interval
+    NEEDLESS = "needless"  # an undisturbed MASTER is dethroned by a node that heard it within three intervals
+    UNFIT = "unfit"  # a node leads without a link, or without HAProxy
+    STALE = "stale"  # a MASTER goes on as one after a sleep in which others must have taken over
+    HELD = "held"  # a node holds addresses without being MASTER, or leads without them
+    WEAK_MASTER = "weak-master"  # all is whole, preemption is on, and still a weaker node leads
+    BLACK_HOLE = "black-hole"  # a client sends to a host that is not MASTER, and nobody tells it
+    RESTLESS = "restless"  # somebody changes state although nothing happened
+    FLAPPING = "flapping"  # in a story without faults somebody leads, gives up and leads again
+    TRAFFIC = "traffic"  # adverts nobody asked for, or counters that do not add up
+    EXCEPTION = "exception"  # a router raised one
+
+
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """`key`: what makes it the same trouble as before; when it differs, the time runs anew."""
 
-    name: str
+    what: Invariant
     key: Key
     text: str
     limit_us: Micros
@@ -70,10 +90,10 @@ class Conditions:
             for node in masters:
                 if not node.is_fit:
                     text = f"{router}: {node.name} is MASTER without a link, or without HAProxy"
-                    yield Trouble("unfit", (router, node.place), text, self._bounds.reaction_us)
+                    yield Trouble(Invariant.UNFIT, (router, node.place), text, self._bounds.reaction_us)
                 if (node.place, router) in past.overslept:
                     text = f"{router}: {node.name} is still MASTER after it has slept longer than others wait"
-                    yield Trouble("stale", (router, node.place), text, self._bounds.reaction_us)
+                    yield Trouble(Invariant.STALE, (router, node.place), text, self._bounds.reaction_us)
 
     def when_whole(self) -> Iterator[Trouble]:
         """What else may not last once every fault is over."""
@@ -100,7 +120,7 @@ class Conditions:
                         where = f"{self._nodes[place].name}, but {master.name} is MASTER"
                         text = f"{router}: {name} sends {vip.ip} to {where}"
                     key = (router, client.place, vip.ip, client.lessons[vip.ip])
-                    yield Trouble("black-hole", key, text, self._bounds.black_hole_us), lost
+                    yield Trouble(Invariant.BLACK_HOLE, key, text, self._bounds.black_hole_us), lost
 
     def _two_masters(self, router: str, masters: list[Node]) -> Iterator[Trouble]:
         for at, winner in enumerate(masters):
@@ -109,13 +129,13 @@ class Conditions:
                     missed = self._network.missed(winner.place, loser.place)
                     text = f"{router}: {winner.name} and {loser.name} are MASTER, and {loser.name} hears {winner.name}"
                     key = (winner.place, loser.place, missed)
-                    yield Trouble("two-masters", (router, *key), text, self._bounds.contest_us)
+                    yield Trouble(Invariant.TWO_MASTERS, (router, *key), text, self._bounds.contest_us)
 
     def _holding(self, router: str) -> Iterator[Trouble]:
         for node in self._nodes:
             if node.has_let_go and node.router is None and node.held:
                 text = f"{router}: {node.name} keeps addresses although its pulse has ended in good order"
-                yield Trouble("held", (router, node.place), text, 0)
+                yield Trouble(Invariant.HELD, (router, node.place), text, 0)
             if not node.is_running:
                 continue
             vips = plan_of(node, router).vips
@@ -123,7 +143,7 @@ class Conditions:
             if any((vip in node.held) is not leads for vip in vips):
                 held = "holds" if not leads else "does not hold"
                 text = f"{router}: {node.name} {held} the addresses, being {state_of(node, router)}"
-                yield Trouble("held", (router, node.place), text, 0)
+                yield Trouble(Invariant.HELD, (router, node.place), text, 0)
 
     def _gap(self, router: str, disturbances: int, past: Past) -> Iterator[Trouble]:
         vips = set(plan_of(self._nodes[0], router).vips)
@@ -133,11 +153,11 @@ class Conditions:
             if not node.is_fit:
                 continue
             text = f"{router}: nobody holds the addresses, and {node.name} is fit"
-            yield Trouble("gap", (router, node.place, disturbances), text, self._bounds.gap_us)
+            yield Trouble(Invariant.GAP, (router, node.place, disturbances), text, self._bounds.gap_us)
             promised_us = past.promises.get((node.place, router))
             if promised_us is not None:
                 text += " and was given priority 0"
-                yield Trouble("handover", (router, node.place, promised_us), text, self._bounds.handover_us)
+                yield Trouble(Invariant.HANDOVER, (router, node.place, promised_us), text, self._bounds.handover_us)
 
     def _weak_master(self, router: str, master: Node) -> Iterator[Trouble]:
         fit = [plan_of(node, router) for node in self._nodes if node.is_fit]
@@ -146,4 +166,4 @@ class Conditions:
             return
         if best.preempt or best.priority == OWNER:
             text = f"{router}: {master.name} leads with less than the priority {best.priority} of {best.source}"
-            yield Trouble("weak-master", (router,), text, self._bounds.preempt_us)
+            yield Trouble(Invariant.WEAK_MASTER, (router,), text, self._bounds.preempt_us)

@@ -1,21 +1,6 @@
 """The judge of a story: what must never happen, and what may not last.
 
-    two-masters  two nodes lead, and the weaker one hears the stronger, for longer than a contest takes
-    silence      a fit node that hears no MASTER does not become one in time
-    gap          nobody holds an address although a fit node is up, for longer than the RFC's bound
-    handover     the same after priority 0 was heard: Skew_Time, not Master_Down_Interval
-    needless     an undisturbed MASTER is dethroned by a node that heard it within three intervals
-    unfit        a node leads without a link, or without HAProxy
-    stale        a MASTER goes on as one after a sleep in which others must have taken over
-    held         a node holds addresses without being MASTER, or leads without them
-    weak-master  all is whole, preemption is on, and still a weaker node leads
-    black-hole   all is whole, and still a client sends to a host that is not MASTER
-    restless     somebody changes state although nothing happened (calm)
-    flapping     in a story without faults somebody leads, gives up and leads again
-    traffic      adverts nobody asked for, or counters that do not add up
-    exception    a router raised one
-
-`conditions` has what may not last, `bounds` how long it may.
+`conditions` has the list of invariants and what may not last, `bounds` how long it may.
 """
 
 from collections import Counter
@@ -28,7 +13,7 @@ from firstmate.model.plan import OWNER
 from firstmate.model.units import Micros, format_duration
 from firstmate.sim import bounds as bounds_
 from firstmate.sim.agenda import Agenda
-from firstmate.sim.conditions import Conditions, Key, Past, Trouble, plan_of, state_of
+from firstmate.sim.conditions import Conditions, Invariant, Key, Past, Trouble, plan_of, state_of
 from firstmate.sim.network import Network
 from firstmate.sim.node import Disturbed, Listened, Moved, News, Node
 from firstmate.sim.schedule import Schedule
@@ -39,7 +24,7 @@ from firstmate.vrrp.router import NOTICES_MAX
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    name: str
+    what: Invariant
     at_us: Micros
     text: str
 
@@ -88,7 +73,7 @@ class Judge:
         self._routers = [plan.name for plan in nodes[0].plan.routers]
         self._seen = {(node.place, router): _Seen() for node in nodes for router in self._routers}
         self._past = Past({}, set())
-        self._open: dict[tuple[str, Key], _Open] = {}
+        self._open: dict[tuple[Invariant, Key], _Open] = {}
         self._deadline_us: Micros | None = None
         self._disturbances = 0
         self._healed_us: Micros | None = None
@@ -125,7 +110,7 @@ class Judge:
         late = min(self._open.values(), key=lambda one: one.deadline_us)
         lasted, limit = format_duration(self._agenda.now_us - late.since_us), format_duration(late.trouble.limit_us)
         return Violation(
-            late.trouble.name, self._agenda.now_us, f"{late.trouble.text}: for {lasted}, at most {limit} is right"
+            late.trouble.what, self._agenda.now_us, f"{late.trouble.text}: for {lasted}, at most {limit} is right"
         )
 
     def last_word(self) -> Violation | None:
@@ -137,7 +122,7 @@ class Judge:
                     return found
         for (place, router), member in self._members():
             for text in self._odd_counters(place, router, member):
-                return self._violation("traffic", f"{router}: {self._nodes[place].name} {text}")
+                return self._violation(Invariant.TRAFFIC, f"{router}: {self._nodes[place].name} {text}")
         return None
 
     def _weigh(self, news: News) -> Violation | None:
@@ -178,9 +163,9 @@ class Judge:
         seen.state, seen.since_us = is_, now_us
         self._past.overslept.discard((node.place, router))
         if found is None and self._calm_us is not None:
-            found = self._violation("restless", f"{router}: {node.name} went from {was.value} to {is_.value}")
+            found = self._violation(Invariant.RESTLESS, f"{router}: {node.name} went from {was.value} to {is_.value}")
         if found is None and not self._schedule.faults and seen.led > 1:
-            found = self._violation("flapping", f"{router}: {node.name} became MASTER {seen.led} times")
+            found = self._violation(Invariant.FLAPPING, f"{router}: {node.name} became MASTER {seen.led} times")
         return found
 
     def _disturbed(self, node: Node, slept_us: Micros) -> None:
@@ -202,7 +187,9 @@ class Judge:
         if not node.is_fit or seen.state is RouterState.MASTER or lasted_us <= self._bounds.silence_us:
             return None
         lasted, limit = format_duration(lasted_us), format_duration(self._bounds.silence_us)
-        return self._violation("silence", f"{router}: {node.name} heard nobody for {lasted}, at most {limit} is right")
+        return self._violation(
+            Invariant.SILENCE, f"{router}: {node.name} heard nobody for {lasted}, at most {limit} is right"
+        )
 
     def _needless(self, node: Node, router: str) -> Violation | None:
         """Had whom it obeys been MASTER all along, and heard within three intervals?"""
@@ -221,7 +208,7 @@ class Judge:
             return None
         ago = format_duration(now_us - heard_us)
         text = f"{router}: {node.name} becomes MASTER although it heard {master.name} {ago} ago"
-        return self._violation("needless", text)
+        return self._violation(Invariant.NEEDLESS, text)
 
     def _take_stock(self) -> None:
         """Which troubles are there now? Those that were there before keep their time."""
@@ -232,7 +219,7 @@ class Judge:
         troubles += self._black_holes()
         before, self._open = self._open, {}
         for trouble in troubles:
-            name = (trouble.name, trouble.key)
+            name = (trouble.what, trouble.key)
             self._open[name] = before.get(name) or _Open(trouble, now_us)
         self._deadline_us = min((one.deadline_us for one in self._open.values()), default=None)
 
@@ -284,5 +271,5 @@ class Judge:
         intervals = {plan_of(node, router).advert_interval_us for node in self._nodes}
         return self._schedule.weather.corruption > 0 or len(intervals) > 1
 
-    def _violation(self, name: str, text: str) -> Violation:
-        return Violation(name, self._agenda.now_us, text)
+    def _violation(self, what: Invariant, text: str) -> Violation:
+        return Violation(what, self._agenda.now_us, text)

@@ -15,7 +15,7 @@ def failure(world: World, violation: Violation, *, nodes: int | None, last: int)
     return [
         *story(world, last=last),
         "",
-        f"VIOLATION of {violation.name} at {violation.at_us / S:.6f} s, seed {world.schedule.seed}:",
+        f"VIOLATION of {violation.what.value} at {violation.at_us / S:.6f} s, seed {world.schedule.seed}:",
         f"  {violation.text}",
         f"again: {again}",
     ]

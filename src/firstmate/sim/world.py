@@ -10,6 +10,7 @@ from firstmate.model.units import MS, Micros
 from firstmate.sim import bounds
 from firstmate.sim.agenda import Agenda
 from firstmate.sim.chance import Chance
+from firstmate.sim.conditions import Invariant
 from firstmate.sim.faults import Faults
 from firstmate.sim.invariants import Judge, Violation
 from firstmate.sim.journal import Journal
@@ -19,7 +20,7 @@ from firstmate.sim.schedule import Schedule, Weather
 from firstmate.vrrp.router import Router
 
 REDIAL_US: Micros = 3 * MS  # the longest that the lifeline needs to be refused
-EVENTS_MAX = 400_000  # a storm of adverts must end the story, not the machine
+EVENTS_MAX = 50_000  # a storm of adverts must end the story, not the machine
 
 
 class World:
@@ -51,14 +52,14 @@ class World:
             if violation is None:
                 violation = self._step(what)
             if self.events > EVENTS_MAX:
-                violation = Violation("storm", self.agenda.now_us, f"more than {EVENTS_MAX} events")
+                violation = Violation(Invariant.TRAFFIC, self.agenda.now_us, f"more than {EVENTS_MAX} events")
         return violation or self._judge.overdue() or self._judge.last_word()
 
     def _step(self, what: Callable[[], None]) -> Violation | None:
         try:
             what()
         except Exception:  # noqa: BLE001 - whatever a router raises is what we are looking for
-            return Violation("exception", self.agenda.now_us, traceback.format_exc(limit=-4))
+            return Violation(Invariant.EXCEPTION, self.agenda.now_us, traceback.format_exc(limit=-4))
         return self._judge.look()
 
     def _plan_everything(self) -> None:
