@@ -74,6 +74,7 @@ class Backup:
     master: Heard | None = None  # whom we obey; None: nobody heard yet
     preempt_at_us: Micros | None = None  # a weaker MASTER is borne until then; None: no such delay runs
     ignored_at_us: Micros | None = None  # when a weaker MASTER was last heard and ignored; None: not since
+    bereaved: bool = False  # the MASTER did not resign: its host says that it is gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,8 @@ class Instance:
             # 6.4.2 Backup
             case Backup(master=None, interval_us=learned), Signal.TIMER:
                 return self._to_master(now_us, f"no MASTER heard for {self._down_text(learned)}")
+            case Backup(master=Heard(sender=sender), bereaved=True), Signal.TIMER:
+                return self._to_master(now_us, f"the host of {sender} refuses: nobody advertises there any more")
             case Backup(master=Heard(priority=0, sender=sender)), Signal.TIMER:
                 return self._to_master(now_us, f"{sender} said priority 0")
             case Backup(master=Heard(sender=sender) as master, interval_us=learned, ignored_at_us=at), Signal.TIMER:
@@ -146,7 +149,9 @@ class Instance:
             case Backup(), Heard():
                 return self._bear_weaker(event, now_us)
             case Backup(master=Heard(sender=sender) as master), PeerGone() if event.sender == sender:
-                return self._await_skew(replace(master, priority=0), now_us)
+                self._await_skew(replace(master, priority=0), now_us)
+                self.state = replace(self.state, bereaved=True)
+                return []
 
             # 6.4.3 Master
             case Master(), Signal.TIMER:
