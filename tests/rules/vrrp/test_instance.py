@@ -1,4 +1,4 @@
-# ruff: noqa: E501 - a table is read by its columns, however wide
+
 from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address
