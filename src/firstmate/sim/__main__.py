@@ -9,12 +9,16 @@ import argparse
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 
+from firstmate.model.plan import Plan
+from firstmate.model.units import Micros
 from firstmate.sim import draw, report
 from firstmate.sim.world import World
+from firstmate.vrrp.router import Router
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, build: Callable[[Plan, Micros], Router] = Router) -> int:
     """Exit codes: 0 every invariant held, 1 one did not, 2 wrong usage."""
     options = _parse(arguments)
     count = options.schedules or (1 if options.seed is not None else 1000)
@@ -23,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     titles: Counter[str] = Counter()
     events = told_us = 0
     for seed in range(first, first + count):
-        world = World(draw.schedule(seed, options.nodes))
+        world = World(draw.schedule(seed, options.nodes), build)
         violation = world.run()
         if violation is not None:
             print("\n".join(report.failure(world, violation, nodes=options.nodes, last=options.last)))

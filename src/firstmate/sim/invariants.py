@@ -157,10 +157,10 @@ class Judge:
             found = self._needless(node, router) or self._idle_too_long(node, router)
         if is_ is RouterState.MASTER:
             seen.led += 1
-            self._past.promises.pop((node.place, router), None)
         elif is_ is RouterState.BACKUP:
             seen.idle_us, seen.humble_us = now_us, node.clock_us
         seen.state, seen.since_us = is_, now_us
+        self._past.promises.pop((node.place, router), None)
         self._past.overslept.discard((node.place, router))
         if found is None and self._calm_us is not None:
             found = self._violation(Invariant.RESTLESS, f"{router}: {node.name} went from {was.value} to {is_.value}")

@@ -39,7 +39,7 @@ class World:
         pairs = zip(schedule.plans, schedule.starts, strict=True)
         self.nodes = [Node(place, plan, start, around, build) for place, (plan, start) in enumerate(pairs)]
         self._faults = Faults(self.nodes, self.network, self.agenda, self._chance, self.journal)
-        self._judge = Judge(schedule, self.nodes, self.network, self.agenda, news, lambda: self._faults.cuts)
+        self.judge = Judge(schedule, self.nodes, self.network, self.agenda, news, lambda: self._faults.cuts)
         self._plan_everything()
 
     def run(self) -> Violation | None:
@@ -48,19 +48,19 @@ class World:
         violation = None
         while violation is None and (what := self.agenda.next(end_us)) is not None:
             self.events += 1
-            violation = self._judge.overdue()
+            violation = self.judge.overdue()
             if violation is None:
                 violation = self._step(what)
             if self.events > EVENTS_MAX:
                 violation = Violation(Invariant.TRAFFIC, self.agenda.now_us, f"more than {EVENTS_MAX} events")
-        return violation or self._judge.overdue() or self._judge.last_word()
+        return violation or self.judge.overdue() or self.judge.last_word()
 
     def _step(self, what: Callable[[], None]) -> Violation | None:
         try:
             what()
         except Exception:  # noqa: BLE001 - whatever a router raises is what we are looking for
             return Violation(Invariant.EXCEPTION, self.agenda.now_us, traceback.format_exc(limit=-4))
-        return self._judge.look()
+        return self.judge.look()
 
     def _plan_everything(self) -> None:
         schedule, agenda = self.schedule, self.agenda
@@ -80,12 +80,12 @@ class World:
     def _heal(self) -> None:
         self.journal.note("whole", "every fault is over; nothing is lost any more")
         self._change_weather(self.schedule.clear)
-        self._judge.heal()
+        self.judge.heal()
 
     def _calm(self) -> None:
         self.journal.note("calm", "nothing may move from here on")
         self._change_weather(self.schedule.calm)
-        self._judge.calm()
+        self.judge.calm()
 
     def _change_weather(self, weather: Weather) -> None:
         self._chance.weather = weather

@@ -4,12 +4,13 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 from firstmate.model.plan import Node, Plan, Vip, VrrpPlan
-from firstmate.model.units import MS, S
+from firstmate.model.units import MS, S, Micros
 from firstmate.sim.schedule import Fault, Schedule, Start, Weather
 
 STRONG, WEAK = IPv4Address("192.0.2.11"), IPv4Address("192.0.2.12")
 VIP = Vip(IPv4Address("192.0.2.200"), 24, "eth0")
-STILL = Weather((1 * MS, 1 * MS), 0)  # 1 ms on the wire, nobody is late: times can be reckoned
+WIRE: Micros = 100
+STILL = Weather((WIRE, WIRE), 0)  # nobody is late: times can be reckoned
 NODES = (Node("n1", STRONG), Node("n2", WEAK))
 ROUTER = VrrpPlan(
     name="vi1",

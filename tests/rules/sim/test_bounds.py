@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.rules.sim.example import PLANS, ROUTER, STORY
+from tests.rules.sim.example import PLANS, ROUTER, STORY, WIRE
 
 from firstmate.model.units import MS, S, Micros
 from firstmate.sim import bounds
@@ -17,15 +17,15 @@ def changed(**router: object) -> Schedule:
 
 
 def test_bounds_of_the_example() -> None:
-    found = bounds.of(STORY)  # I = 100 ms, d = 1 ms, l = 0
-    assert found.contest_us == 101 * MS
+    found = bounds.of(STORY)  # I = 100 ms, d = 0.1 ms, l = 0
+    assert found.contest_us == 100 * MS + WIRE
     assert found.silence_us == 300 * MS + SKEW
-    assert found.gap_us == 301 * MS + SKEW
+    assert found.gap_us == 300 * MS + WIRE + SKEW
     assert found.handover_us == SKEW
     assert found.reaction_us == 0
-    assert found.preempt_us == (301 * MS + SKEW) + 101 * MS + (300 * MS + SKEW)
-    assert found.black_hole_us == 103 * MS
-    assert found.refresh_us == 10 * S + 1 * MS
+    assert found.preempt_us == (300 * MS + WIRE + SKEW) + (100 * MS + WIRE) + (300 * MS + SKEW)
+    assert found.black_hole_us == 100 * MS + 3 * WIRE
+    assert found.refresh_us == 10 * S + WIRE
     assert bounds.settled_us(STORY) == 1 * S + found.preempt_us + found.contest_us
 
 
