@@ -56,7 +56,7 @@ class Boot:
     subject: str
     round: int
     served_us: Micros | None  # from the start to the first answer
-    changes: int  # of the advertiser, after the first
+    changes: int  # of the MASTER, after the first
     agreed: bool
 
 
@@ -122,6 +122,19 @@ def advertisers(sightings: Iterable[Sighting], from_us: Micros, until_us: Micros
         if seen.kind is Kind.ADVERT and seen.priority > 0 and from_us <= seen.at_us <= until_us
     ]
     return spoken[:1] + [after for before, after in pairwise(spoken) if after != before]
+
+
+def leaders(sightings: Iterable[Sighting], from_us: Micros, until_us: Micros, least_us: Micros) -> list[str]:
+    """The same without those who led for less than `least_us` before another advertised: a handover that crossed."""
+    led: list[tuple[str, Micros]] = []
+    for seen in sightings:
+        if seen.kind is not Kind.ADVERT or seen.priority <= 0 or not from_us <= seen.at_us <= until_us:
+            continue
+        if led and led[-1][0] != seen.host and seen.at_us - led[-1][1] < least_us:
+            led.pop()
+        if not led or led[-1][0] != seen.host:
+            led.append((seen.host, seen.at_us))
+    return [host for host, _ in led]
 
 
 def servers(answers: Iterable[Answer], from_us: Micros, until_us: Micros) -> list[str]:

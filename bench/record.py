@@ -67,14 +67,16 @@ def write(directory: Path, name: str, page: str, ground: Ground, book: Any) -> N
 
 @contextmanager
 def needs_root() -> Iterator[None]:
-    """Refuse without root; let SIGTERM end the block as Ctrl-C does, so that everything is taken down."""
+    """Refuse without root; let SIGTERM and SIGINT end the block, so that everything is taken down."""
     if os.geteuid() != 0:
         sys.exit("this bench needs root: keepalived follows processes only from the initial namespaces")
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    # SIGINT too: a shell starts what it puts into the background deaf to it.
+    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def listed(known: Sequence[str]) -> Callable[[str], list[str]]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import lan
-from figures import Boot, Healing, Loss, advertisers, servers, steady_us
-from keepalived import STYLES, Keepalived, scheduling_of
+from figures import Boot, Healing, Loss, advertisers, leaders, servers, steady_us
+from keepalived import STYLES, Keepalived
 
 from firstmate.lab import answers
 from firstmate.lab.balancers import Balancer, Firstmate, start_all, wait_whole
@@ -33,6 +33,7 @@ _LOOK_S = 0.05
 _PARTITION_US = (2 * S, 4 * S)
 _HEALED_US: Micros = 3 * S
 _BOOTED_US: Micros = 4 * S
+_CROSSED_US: Micros = 50 * MS  # half an advert interval: two MASTERs at once for less are one handover
 _LAST_US: Micros = 1500 * MS  # longer than the longest advert interval: who leads at the end
 _SERVED_LAST_US: Micros = 500 * MS
 _PHASE_US = {"article": 2 * S, "firstmate": 500 * MS}  # longest interval of anything that looks at the site
@@ -64,7 +65,7 @@ class FirstmateSubject(Firstmate):
             return "gone"
         # Its number here is not its number there: chrt is asked in the host.
         words = host.run(["sh", "-c", "chrt -p $(pgrep -f firstmate.pulse | head -n 1)"]).stdout.split()
-        return f"{words[5]} {words[-1]}".removesuffix(" 0") if len(words) > 5 else scheduling_of(0)
+        return f"{words[5].partition('|')[0]} {words[-1]}".removesuffix(" 0") if len(words) > 5 else "unknown"
 
 
 @contextmanager
@@ -108,7 +109,7 @@ class Stage:
         until_us = now_us()
         seen = self.probe.answers()
         first = min((a.end_us for a in seen if a.outcome is answers.Outcome.OK and a.end_us > at_us), default=None)
-        changes = max(len(advertisers(self.sightings, at_us, until_us)) - 1, 0)
+        changes = max(len(leaders(self.sightings, at_us, until_us, _CROSSED_US)) - 1, 0)
         return Boot(self.subject, number, None if first is None else first - at_us, changes, self._agreed(until_us))
 
     def settle(self) -> None:
@@ -223,9 +224,9 @@ class Stage:
 
     def _agreed(self, until_us: Micros) -> bool:
         """One host advertises, and the same serves."""
-        leaders = set(advertisers(self.sightings, until_us - _LAST_US, until_us))
+        leading = set(advertisers(self.sightings, until_us - _LAST_US, until_us))
         vias = set(servers(self.probe.answers(), until_us - _SERVED_LAST_US, until_us))
-        return len(leaders) == 1 and vias == {host.plan.address for host in self.lab.balancers if host.name in leaders}
+        return len(leading) == 1 and vias == {host.plan.address for host in self.lab.balancers if host.name in leading}
 
 
 def _ended(outage: answers.Outage) -> Micros | None:

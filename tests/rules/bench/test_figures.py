@@ -94,6 +94,23 @@ def test_advertisers_are_those_who_lead_one_after_the_other() -> None:
     assert figures.advertisers(seen, 60, 80) == []
 
 
+# fmt: off
+LED = {  #                  adverts: who at which ms                                      leaders
+    "nobody":               ([],                                                          []),
+    "one":                  ([("a", 0), ("a", 100), ("a", 200)],                          ["a"]),
+    "preempted":            ([("b", 0), ("b", 100), ("a", 120), ("a", 220)],              ["b", "a"]),
+    "crossed":              ([("b", 0), ("b", 100), ("a", 120), ("b", 121), ("a", 122)],  ["b", "a"]),
+    "crossed at the start": ([("b", 0), ("a", 1), ("a", 101)],                            ["a"]),
+    "flapping":             ([("a", 0), ("b", 50), ("a", 100), ("b", 150)],               ["a", "b", "a", "b"]),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize(("adverts", "led"), LED.values(), ids=LED)
+def test_leaders(adverts: list[tuple[str, int]], led: list[str]) -> None:
+    assert figures.leaders([advert(at, host) for host, at in adverts], 0, 1000, 50) == led
+
+
 def test_servers_are_in_the_order_of_their_answers() -> None:
     seen = [
         answer(5, 30, via="b"),
