@@ -97,7 +97,7 @@ class Pair:
         return self.lab.kill(found, number)
 
     def haproxy_pids(self, host: LabHost) -> list[int]:
-        return sorted(process.pid for process in haproxy(host.processes()))
+        return sorted(process.pid for process in haproxy(host.processes()) if "-W" in process.argv)
 
     def whole_log(self, host: LabHost) -> str:
         file = host.directory / "firstmate.log"
