@@ -70,7 +70,8 @@ def check_code(document: Status) -> int:
 
 def check_line(document: Status) -> str:
     word = ("OK", "WARNING", "CRITICAL", "UNKNOWN")[check_code(document)]
-    troubles = f" ({'; '.join(document.troubles)})" if document.troubles else ""
+    said = "; ".join(" ".join(trouble.split()) for trouble in document.troubles)
+    troubles = f" ({said})" if said else ""
     return f"{word} - {document.cluster} {document.health}: {document.headline.replace('   ', ', ')}{troubles}"
 
 

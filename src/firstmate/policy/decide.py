@@ -25,7 +25,7 @@ from firstmate.policy import life as lives
 from firstmate.policy.health import Health, answered, first_run, missed
 from firstmate.policy.life import Absent, Answered, Hung, Killing, Life, LifeEvent, Look, Missed, Serving, Starting
 from firstmate.policy.restart import cause
-from firstmate.policy.view import haproxy_text, master_of, servers_text
+from firstmate.policy.view import haproxy_text, in_words, master_of, servers_text
 from firstmate.policy.world import (
     NOTICES_MAX,
     Action,
@@ -46,6 +46,7 @@ from firstmate.policy.world import (
 
 PREPARE_AGAIN_US: Micros = 10 * S  # HAProxy may have been installed, or a name resolves again
 TELL_AGAIN_US: Micros = 900 * MS  # pulse answers in its next snapshot, a second later
+AT_ONCE_US: Micros = 10 * MS
 SETTLE_US: Micros = 500 * MS  # the supervisor's news of an exit reach pulse before they reach us
 
 Step = tuple[World, list[Action]]
@@ -144,8 +145,11 @@ def _live(world: World, event: LifeEvent, now_us: Micros) -> Step:
     life, actions = lives.step(was, event, _fresh(world.plan.haproxy), now_us, leading=world.leading)
     restarts = world.restarts + (isinstance(event, ChildExited) and life is not was)
     servers = world.servers if isinstance(life, Serving) else ()
+    before = haproxy_text(world)
     world = replace(world, life=life, restarts=restarts, servers=servers)
-    return world, [*actions, *_life_records(was, life, event, now_us, leading=world.leading)]
+    # Peers need not believe for a second what is past.
+    beats = [_beat(world, now_us)] if actions and haproxy_text(world) != before else []
+    return world, [*actions, *beats, *_life_records(was, life, event, now_us, leading=world.leading)]
 
 
 def _life_records(was: Life, life: Life, event: LifeEvent, now_us: Micros, *, leading: bool) -> list[Action]:
@@ -153,9 +157,8 @@ def _life_records(was: Life, life: Life, event: LifeEvent, now_us: Micros, *, le
     match was, life:
         case _, Absent(why=why) if isinstance(event, ChildExited) and life is not was:
             pause = event.restart_in_us
-            tail = (
-                "" if pause is None else "; started again " + (f"in {format_duration(pause)}" if pause else "at once")
-            )
+            when = f"in {format_duration(pause)}" if pause and pause >= AT_ONCE_US else "at once"
+            tail = "" if pause is None else f"; started again {when}"
             return [Record("error", "haproxy", f"{why}{tail}", {**fields, "status": event.status, "pid": event.pid})]
         case _, Starting() if isinstance(event, ChildStarted):
             return [Record("info", "haproxy", f"HAProxy started, pid {event.pid}", {**fields, "pid": event.pid})]
@@ -207,16 +210,19 @@ def _snapshot(world: World, event: Snapshot, now_us: Micros) -> Step:
 def _transition(world: World, event: Transition, now_us: Micros) -> Step:
     world, wants = _seen(world, event.seq)
     world = replace(world, states={**world.states, event.router: event.is_})
-    text = f"{event.router}: {world.plan.node} {event.is_.value} (was {event.was.value}): {event.reason}"
+    reason = in_words(world, event.reason)
+    text = f"{event.router}: {world.plan.node} {event.is_.value} (was {event.was.value}): {reason}"
     fields: dict[str, str | int | None] = {
         "router": event.router, "vrid": event.vrid, "node": world.plan.node, "from": event.was.value,
-        "to": event.is_.value, "reason": event.reason, "epoch": event.epoch, "at_us": event.at_us,
+        "to": event.is_.value, "reason": reason, "epoch": event.epoch, "at_us": event.at_us,
     }  # fmt: skip
     level = "warning" if event.is_ is RouterState.FAULT else "notice"
     if event.is_ is RouterState.MASTER:
         world = replace(world, masters={**world.masters, event.router: MasterView(world.plan.node, event.at_us)})
     world, actions = _look(world, now_us)
-    return world, [*actions, Record(level, "transition", text, fields), *wants]
+    orders = [action for action in actions if not isinstance(action, Record)]
+    records = [action for action in actions if isinstance(action, Record)]
+    return world, [*orders, Record(level, "transition", text, fields), *records, *wants]
 
 
 def _seen(world: World, seq: int) -> Step:
@@ -292,8 +298,12 @@ def _tick(world: World, event: Tick, now_us: Micros) -> Step:
         world = replace(world, prepare_at_us=None)
         actions.append(Prepare())
     if event.beat:
-        actions.append(Beat(now_us, haproxy_text(world), servers_text(world)))
+        actions.append(_beat(world, now_us))
     return world, actions
+
+
+def _beat(world: World, now_us: Micros) -> Beat:
+    return Beat(now_us, haproxy_text(world), servers_text(world))
 
 
 def _look(world: World, now_us: Micros) -> Step:

@@ -12,7 +12,7 @@ from firstmate.model.status import HaproxyStatus, NodeStatus, RouterStatus, Stat
 from firstmate.model.units import S, Micros, format_duration
 from firstmate.policy.life import Absent, Serving
 from firstmate.policy.trouble import standby_faults, troubles
-from firstmate.policy.view import fresh_peers, haproxy_text, servers_text
+from firstmate.policy.view import fresh_peers, haproxy_text, in_words, servers_text
 from firstmate.policy.world import World
 
 PULSE_NEVER_S = 1e6  # age of a snapshot that never came
@@ -58,7 +58,7 @@ def _router(world: World, view: RouterView, now_us: Micros, shift_us: Micros) ->
         held=view.held,
         since=_rfc3339(view.since_us + shift_us),
         for_s=_seconds(now_us - view.since_us),
-        reason=view.reason,
+        reason=in_words(world, view.reason),
         takeover_s=_seconds(view.down_interval_us),
         counters=view.counters,
         advert_s=_seconds(plan.advert_interval_us) if plan else 0.0,

@@ -1,11 +1,15 @@
 """Short answers about a `World`, used by `decide` and by the status document."""
 
+import re
+
 from firstmate.model.messages import PeerView, RouterState, RouterView
 from firstmate.model.units import S, Micros
 from firstmate.policy.life import Absent, Hung, Killing, Serving, Silent, Starting
 from firstmate.policy.world import World
 
 PEER_FRESH_US: Micros = 3 * S  # a peer speaks once a second
+
+_FACT_TWICE = re.compile(r"^(\S+): ((?:check \")?\1\b)", re.IGNORECASE)  # "haproxy: HAProxy hangs"
 
 
 def haproxy_text(world: World) -> str:
@@ -33,6 +37,13 @@ def servers_text(world: World) -> str:
 def node_name(world: World, address: object) -> str:
     """The name of the node with this address; the address itself when it is no node's."""
     return next((node.name for node in world.plan.nodes if node.address == address), str(address))
+
+
+def in_words(world: World, reason: str) -> str:
+    """A reason of pulse's for people: nodes by their names, and no fact named twice."""
+    for node in world.plan.nodes:
+        reason = re.sub(rf"(?<![\d.]){re.escape(str(node.address))}(?![\d.]*\d)", node.name, reason)
+    return _FACT_TWICE.sub(r"\2", reason)
 
 
 def fresh_peers(world: World, now_us: Micros) -> list[PeerView]:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from firstmate.model.messages import ChildStarted, FactView, PeerView, RouterState, RouterView, Snapshot
+from firstmate.model.messages import Beat, ChildStarted, FactView, PeerView, RouterState, RouterView, Snapshot
 from firstmate.model.plan import (
     HAPROXY_FACT,
     Bind,
@@ -105,8 +105,8 @@ def decided(world: World, *events: Event, now_us: Micros = NOW) -> tuple[World, 
 
 
 def orders(actions: list[Action]) -> list[Action]:
-    """The actions without the records."""
-    return [action for action in actions if not isinstance(action, Record)]
+    """The actions without the records, and without what is only told to peers."""
+    return [action for action in actions if not isinstance(action, Record | Beat)]
 
 
 def texts(actions: list[Action]) -> list[str]:

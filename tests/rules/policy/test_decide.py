@@ -57,7 +57,7 @@ EXTERNAL = replace(PLAN, haproxy=HaproxyPlan(run=HaproxyRun.EXTERNAL, socket="/r
 WITHOUT = replace(PLAN, haproxy=None, checks=())
 EXIT = ChildExited("haproxy", 900, 1, -9, 0, NOW)
 TO_FAULT = Transition(2, NOW, "web", 7, RouterState.MASTER, RouterState.FAULT, "HAProxy hangs", 1)
-TO_MASTER = Transition(2, NOW, "web", 7, RouterState.BACKUP, RouterState.MASTER, "lb-b said priority 0", 2)
+TO_MASTER = Transition(2, NOW, "web", 7, RouterState.BACKUP, RouterState.MASTER, "192.0.2.11 said priority 0", 2)
 
 
 def missed(started_us: Micros) -> Missed:
@@ -126,7 +126,7 @@ def test_somebody_elses_haproxy_is_only_watched() -> None:
 
 def test_a_node_without_haproxy() -> None:
     world, actions = decided(begin(WITHOUT, NOW), PlanLoaded(WITHOUT), snapshot(VIEW), Tick(), answer())
-    assert orders(actions) == [WantSnapshot(), Beat(NOW, "none", "?")]
+    assert [action for action in actions if not isinstance(action, Record)] == [WantSnapshot(), Beat(NOW, "none", "?")]
     assert isinstance(world.life, Absent)
 
 
@@ -151,7 +151,11 @@ def test_a_hang_down_first_then_the_routers_leave_then_the_kill() -> None:
     assert deadline_us(world) == NOW + LEAVE_US
     world, actions = decided(world, TO_FAULT)
     assert orders(actions) == [KillHaproxy(1, why)]
-    assert "the addresses are gone from here; HAProxy is killed" in texts(actions)
+    assert texts(actions) == [
+        "web: lb-a FAULT (was MASTER): HAProxy hangs",
+        "the addresses are gone from here; HAProxy is killed",
+    ]
+    assert isinstance(actions[0], KillHaproxy), "what is told comes after what is done"
     assert isinstance(world.life, Killing)
 
 
@@ -181,6 +185,7 @@ def test_a_hang_that_ends_by_itself_is_left_alone() -> None:
     ("pause", "text"),
     [
         (0, "HAProxy killed by signal 9; started again at once"),
+        (20, "HAProxy killed by signal 9; started again at once"),
         (400 * MS, "HAProxy killed by signal 9; started again in 400 ms"),
         (None, "HAProxy killed by signal 9 and is not started again"),
     ],
@@ -324,6 +329,13 @@ def test_a_check_that_a_reload_left_out_says_no_more() -> None:
     world = told(told(serving(), ran(True)), PlanLoaded(plan))
     assert world.checks == {}
     assert decided(world, ran(False)) == (world, [])
+
+
+def test_peers_hear_of_a_change_at_once() -> None:
+    world, actions = decided(serving(), missed(NOW + 2), missed(NOW + 3), TO_FAULT)
+    assert [action for action in actions if isinstance(action, Beat)] == [Beat(NOW, "down: hangs", "?")]
+    actions = decided(world, EXIT)[1]
+    assert [action for action in actions if isinstance(action, Beat)] == [Beat(NOW, "down: killed by signal 9", "?")]
 
 
 def test_a_planned_handover_drains_haproxy() -> None:

@@ -11,6 +11,7 @@ from firstmate.policy.view import (
     PEER_FRESH_US,
     fresh_peers,
     haproxy_text,
+    in_words,
     master_of,
     node_name,
     peer_masters,
@@ -58,6 +59,22 @@ def test_servers_text() -> None:
 def test_node_name() -> None:
     assert node_name(serving(), B) == "lb-b"
     assert node_name(serving(), "198.51.100.9") == "198.51.100.9"
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("192.0.2.11 said priority 0", "lb-b said priority 0"),
+        ("192.0.2.11, 192.0.2.10", "lb-b, lb-a"),
+        ("heard 192.0.2.11.", "heard lb-b."),
+        ("192.0.2.110 and 1192.0.2.11", "192.0.2.110 and 1192.0.2.11"),
+        ("haproxy: HAProxy hangs", "HAProxy hangs"),
+        ('disk: check "disk" fails: full', 'check "disk" fails: full'),
+        ("haproxy: not known to be well yet", "haproxy: not known to be well yet"),
+    ],
+)
+def test_in_words(reason: str, words: str) -> None:
+    assert in_words(serving(), reason) == words
 
 
 def test_old_and_cut_off_peers_are_not_fresh() -> None:
