@@ -56,6 +56,13 @@ class LeavesNothing(Router):
         return Will(super().will().bequests, ())
 
 
+class NeverAdopts(Router):
+    """Goes on with the plan that it was started with."""
+
+    def adopt(self, _plan: Plan, _now_us: Micros) -> list[RouterAction]:
+        return []
+
+
 class BelievesOldNews(Router):
     """Takes every word about HAProxy for the newest."""
 
@@ -225,6 +232,7 @@ BROKEN: dict[str, tuple[Callable[[Plan, Micros], Router], set[Invariant]]] = {
     "never claims":          (NeverClaims,                         {Invariant.HELD}),
     "never releases":        (NeverReleases,                       {Invariant.HELD}),
     "leaves nothing":        (LeavesNothing,                       {Invariant.HELD}),
+    "never adopts":          (NeverAdopts,                         {Invariant.HELD}),
     "believes old news":     (BelievesOldNews,                     {Invariant.UNFIT}),
     "chokes":                (Chokes,                              {Invariant.EXCEPTION}),
     "forgets to count":      (ForgetsToCount,                      {Invariant.TRAFFIC}),

@@ -26,7 +26,7 @@ class Bounds:
 
 def of(schedule: Schedule) -> Bounds:
     """The bounds for every virtual router of the schedule."""
-    routers = [router for plan in schedule.plans for router in plan.routers]
+    routers = [router for plan in (*schedule.plans, *schedule.reloaded) for router in plan.routers]
     weathers = (schedule.weather, schedule.clear, schedule.calm)
     i = max(router.advert_interval_us for router in routers)
     d = max(weather.delay_us[1] + weather.straggle_us for weather in weathers)

@@ -109,7 +109,7 @@ class Conditions:
         for router in self._routers:
             master = next(iter(self.masters(router)), None)
             for client in self._network.clients:
-                for vip in plan_of(self._nodes[0], router).vips:
+                for vip in plan_of(master or self._nodes[0], router).vips:
                     place = client.macs.get(vip.ip)
                     if place is None or (master is not None and place == master.place):
                         continue
@@ -146,8 +146,7 @@ class Conditions:
                 yield Trouble(Invariant.HELD, (router, node.place), text, 0)
 
     def _gap(self, router: str, disturbances: int, past: Past) -> Iterator[Trouble]:
-        vips = set(plan_of(self._nodes[0], router).vips)
-        if any(node.answers_arp and vips <= node.held for node in self._nodes):
+        if any(node.answers_arp and node.held.issuperset(plan_of(node, router).vips) for node in self._nodes):
             return
         for node in self._nodes:
             if not node.is_fit:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from ipaddress import IPv4Address
 from random import Random
+from typing import Any
 
 from firstmate.model.plan import OWNER, ChecksumForm, Node, Plan, Transport, Vip, VrrpPlan
 from firstmate.model.units import MS, S, Micros
@@ -12,11 +13,14 @@ NODES_MAX = 5
 INTERVALS_V3_US = tuple(ms * MS for ms in (10, 20, 50, 100, 200, 500, 1000))
 INTERVALS_V2_US = (1 * S, 2 * S)
 NETWORK = int(IPv4Address("192.0.2.0"))
+RELOADS_EVERY, RELOADS_AT = 8, 5  # which stories have a reload: those seeds with this remainder
 RESTART_US_MIN: Micros = 5 * MS  # nobody starts a process in less
 CLOCK_US_MAX: Micros = 10**12  # eleven days of uptime
 
 ENDS = (FaultKind.CRASH, FaultKind.KILL, FaultKind.STOP, FaultKind.POWER)
 FOREVER = (FaultKind.STOP, FaultKind.POWER)
+
+FAULTS = tuple(kind for kind in FaultKind if kind is not FaultKind.RELOAD)
 
 # What a story is about: its title, how often, the faults to choose from, at most how many.
 STORIES: tuple[tuple[str, int, tuple[FaultKind, ...], int], ...] = (
@@ -24,8 +28,8 @@ STORIES: tuple[tuple[str, int, tuple[FaultKind, ...], int], ...] = (
     ("restarts", 15, ENDS, 6),
     ("partitions", 20, (FaultKind.PARTITION, FaultKind.PARTITION, FaultKind.DEAF, FaultKind.LINK), 6),
     ("pauses", 15, (FaultKind.PAUSE, FaultKind.FREEZE, FaultKind.STALL, FaultKind.JUMP), 6),
-    ("one fault", 10, tuple(FaultKind), 1),
-    ("everything", 25, tuple(FaultKind), 12),
+    ("one fault", 10, FAULTS, 1),
+    ("everything", 25, FAULTS, 12),
 )
 
 
@@ -53,7 +57,7 @@ def schedule(seed: int, nodes: int | None = None) -> Schedule:
         faults = _lose_some(rng, faults)
     fact_us = max(start.fact_after_us for start in starts)
     heal_us = max([begin_us, *(fault.until_us or fault.at_us for fault in faults)]) + fact_us + 1
-    return Schedule(
+    told = Schedule(
         seed=seed,
         title=title,
         plans=plans,
@@ -68,6 +72,7 @@ def schedule(seed: int, nodes: int | None = None) -> Schedule:
         heal_us=heal_us,
         calm_us=rng.choice((12, 12, 30)) * interval_us,
     )
+    return _with_reload(told) if seed % RELOADS_EVERY == RELOADS_AT else told
 
 
 def _plans(rng: Random, count: int) -> tuple[Plan, ...]:
@@ -113,6 +118,47 @@ def _routers(rng: Random, count: int) -> list[tuple[VrrpPlan, tuple[int, ...]]]:
         return [(options, priorities)]
     second = replace(options, name="vi2", vrid=options.vrid + 1, vips=_vips(rng, 220))
     return [(options, priorities), (second, tuple(reversed(priorities)))]
+
+
+def _with_reload(told: Schedule) -> Schedule:
+    """Every node gets a new plan, one after the other, in the midst of everything else."""
+    rng = Random(f"reload {told.seed}")
+    changes = [_change(rng, told.plans, at) for at in range(len(told.plans[0].routers))]
+    plans = []
+    for place, plan in enumerate(told.plans):
+        pairs = zip(plan.routers, changes, strict=True)
+        routers = (replace(router, priority=priorities[place], **more) for router, (priorities, more) in pairs)
+        plans.append(replace(plan, routers=tuple(routers)))
+    interval_us = told.plans[0].routers[0].advert_interval_us
+    at_us = rng.randint(max(start.at_us for start in told.starts), told.heal_us)
+    times = [at_us + rng.randint(0, rng.choice((1, 40))) * interval_us // 10 for _ in plans]
+    reloads = [Fault(time_us, FaultKind.RELOAD, time_us, place) for place, time_us in enumerate(times)]
+    return replace(
+        told,
+        reloaded=tuple(plans),
+        calm=_bearable(rng, (*told.plans, *plans), told.clear),
+        faults=tuple(sorted((*told.faults, *reloads), key=lambda fault: fault.at_us)),
+        heal_us=max(told.heal_us, *(time_us + 1 for time_us in times)),
+    )
+
+
+def _change(rng: Random, plans: tuple[Plan, ...], router: int) -> tuple[tuple[int, ...], dict[str, Any]]:
+    """New priorities by node, and what else is new for one virtual router on all of them."""
+    before = plans[0].routers[router]
+    priorities = tuple(plan.routers[router].priority for plan in plans)
+    if rng.random() < 0.7:
+        priorities = _priorities(rng, len(plans))
+    more: dict[str, Any] = {}
+    if rng.random() < 0.3:
+        more["preempt"] = not before.preempt
+    if rng.random() < 0.3:
+        more["preempt_delay_us"] = rng.choice((0, 2, 20)) * before.advert_interval_us
+    if rng.random() < 0.3 and before.version == 3:
+        more["advert_interval_us"] = 2 * before.advert_interval_us
+    if rng.random() < 0.4:
+        first = int(before.vips[0].ip) - NETWORK
+        more["vips"] = rng.choice((before.vips[:1], _vips(rng, first + rng.randint(0, 3))))
+    return priorities, more
 
 
 def _vips(rng: Random, first: int) -> tuple[Vip, ...]:

@@ -8,7 +8,7 @@ from firstmate.sim.chance import Chance
 from firstmate.sim.journal import Journal
 from firstmate.sim.network import Network
 from firstmate.sim.node import Node
-from firstmate.sim.schedule import Fault, FaultKind
+from firstmate.sim.schedule import Fault, FaultKind, Schedule
 
 LATE_NEWS_US_MAX: Micros = 20 * MS  # how long a word of ops may be on its way
 
@@ -17,9 +17,16 @@ class Faults:
     """`cuts` counts what changed on the network as a whole."""
 
     def __init__(
-        self, nodes: Sequence[Node], network: Network, agenda: Agenda, chance: Chance, journal: Journal
+        self,
+        schedule: Schedule,
+        nodes: Sequence[Node],
+        network: Network,
+        agenda: Agenda,
+        chance: Chance,
+        journal: Journal,
     ) -> None:
         self.cuts = 0
+        self._reloaded = schedule.reloaded
         self._nodes, self._network = nodes, network
         self._agenda, self._chance, self._journal = agenda, chance, journal
 
@@ -48,6 +55,8 @@ class Faults:
                 node.haproxy_ends(late_news_us=self._chance.rng.randrange(LATE_NEWS_US_MAX) if late else None)
             case FaultKind.JUMP:
                 node.jump(fault.jump_us)
+            case FaultKind.RELOAD:
+                node.reload(self._reloaded[fault.node])
 
     def end(self, fault: Fault) -> None:
         node = self._nodes[fault.node]
@@ -70,7 +79,7 @@ class Faults:
                     node.power_on()
             case FaultKind.HAPROXY:
                 node.haproxy_serves()
-            case FaultKind.JUMP:
+            case FaultKind.JUMP | FaultKind.RELOAD:
                 pass
 
     def _cut(self) -> None:

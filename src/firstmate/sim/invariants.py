@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 
 from firstmate.model.messages import RouterState
-from firstmate.model.plan import OWNER
+from firstmate.model.plan import OWNER, VrrpPlan
 from firstmate.model.units import Micros, format_duration
 from firstmate.sim import bounds as bounds_
 from firstmate.sim.agenda import Agenda
@@ -173,7 +173,9 @@ class Judge:
         for router in self._routers:
             self._past.promises.pop((node.place, router), None)
             seen, plan = self._seen[node.place, router], plan_of(node, router)
-            interval_us = plan.advert_interval_us  # its next advert was due within one, others wait three and the skew
+            interval_us = max(
+                self._intervals_us(node, router)
+            )  # its next advert was due, others wait three and the skew
             if seen.state is RouterState.MASTER and slept_us > 4 * interval_us + bounds_.skew(plan, interval_us):
                 self._past.overslept.add((node.place, router))
             if node.router is None:
@@ -201,10 +203,13 @@ class Judge:
         if max(theirs.since_us, theirs.disturbed_us, seen.disturbed_us) >= heard_us:
             return None
         own, other = plan_of(node, router), plan_of(master, router)
-        if now_us - heard_us >= 3 * other.advert_interval_us:
+        if now_us - heard_us >= 3 * min(self._intervals_us(master, router)):
             return None
         may_preempt = (own.preempt or own.priority == OWNER) and own.priority > other.priority
-        if may_preempt and node.clock_us - seen.humble_us >= own.preempt_delay_us:
+        delay_us = min(
+            plan.preempt_delay_us for plan in self._every_plan(node, router)
+        )  # it may have run before a reload
+        if may_preempt and node.clock_us - seen.humble_us >= delay_us:
             return None
         ago = format_duration(now_us - heard_us)
         text = f"{router}: {node.name} becomes MASTER although it heard {master.name} {ago} ago"
@@ -249,7 +254,7 @@ class Judge:
     def _odd_counters(self, place: int, router: str, member: Member) -> Iterator[str]:
         counters, seen, node = member.counters, self._seen[place, router], self._nodes[place]
         assert node.router is not None
-        interval_us = member.plan.advert_interval_us
+        interval_us = min(self._intervals_us(node, router))
         if counters[RECEIVED] != seen.listened:
             yield f"counted {counters[RECEIVED]} adverts, but was given {seen.listened} good ones"
         causes = counters[RECEIVED] + 2 * counters[MASTER_TRANSITIONS] + counters[RELEASES] + 2
@@ -267,9 +272,17 @@ class Judge:
             yield f"remembers {len(node.router._said)} notices"  # noqa: SLF001
 
     def _may_refuse(self, router: str) -> bool:
-        """Corrupted adverts are refused, and another interval is counted."""
-        intervals = {plan_of(node, router).advert_interval_us for node in self._nodes}
-        return self._schedule.weather.corruption > 0 or len(intervals) > 1
+        """Corrupted adverts are refused; another interval and another list of addresses are counted."""
+        intervals = {interval_us for node in self._nodes for interval_us in self._intervals_us(node, router)}
+        return self._schedule.weather.corruption > 0 or bool(self._schedule.reloaded) or len(intervals) > 1
+
+    def _intervals_us(self, node: Node, router: str) -> list[Micros]:
+        return [plan.advert_interval_us for plan in self._every_plan(node, router)]
+
+    def _every_plan(self, node: Node, router: str) -> list[VrrpPlan]:
+        """Before and after a reload."""
+        plans = self._schedule.plans_of(node.place)
+        return [one for plan in plans for one in plan.routers if one.name == router]
 
     def _violation(self, what: Invariant, text: str) -> Violation:
         return Violation(what, self._agenda.now_us, text)

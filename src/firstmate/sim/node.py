@@ -70,7 +70,7 @@ class Node:
         self, place: int, plan: Plan, start: Start, around: Around, build: Callable[[Plan, Micros], Router]
     ) -> None:
         self.place, self.plan, self.name = place, plan, plan.node
-        self.plans = {router.name: router for router in plan.routers}
+        self.plans = {router.name: router for router in plan.routers}  # as pulse has read them
         self.router: Router | None = None
         self.held: set[Vip] = set()  # on the interface, as its kernel has it
         self.powered, self.paused, self.frozen = False, False, False
@@ -79,6 +79,7 @@ class Node:
         self.bury: Callable[[Node], None] = _nobody_cares
         self._haproxy_up, self._generation = True, 1
         self._start, self._build = start, build
+        self._reloading = False
         self._clock_ahead_us = start.clock_us
         self._around = around
         self._adverts: deque[Parcel] = deque()
@@ -129,6 +130,7 @@ class Node:
         if self.frozen:
             self._start_on_thaw = True
             return
+        self._read_plan()
         router = self.router = self._build(self.plan, self.clock_us)
         self.paused, self.has_let_go, self._will = False, False, Will((), ())
         self._disturb("pulse starts")
@@ -194,6 +196,11 @@ class Node:
             self._disturb("clock jumps", jump_us)
             self._wake_after(0)
 
+    def reload(self, plan: Plan) -> None:
+        """The supervisor replaces the plan and sends SIGHUP."""
+        self.plan, self._reloading = plan, True
+        self._wake_after(0)
+
     def haproxy_ends(self, *, late_news_us: Micros | None) -> None:
         """The supervisor says so at once; ops may say `late_news_us` later that the old one was well."""
         if self._haproxy_up:
@@ -252,11 +259,25 @@ class Node:
             peer = self._mourned.popleft()
             if peer.router is None and peer.answers_arp:
                 self._feed(PeerGone(peer.address))
+        if self._reloading:
+            self._adopt()
         assert self.router is not None
         deadline_us = self.router.deadline_us
         if deadline_us is not None and deadline_us <= self.clock_us:
             self._feed(Signal.TIMER)
         self._sleep()
+
+    def _adopt(self) -> None:
+        assert self.router is not None
+        self._read_plan()
+        self._carry(self.router.adopt(self.plan, self.clock_us))
+        self._feed(self._link_fact())
+        self._will = self.router.will()
+        self._disturb("goes by the new plan")
+
+    def _read_plan(self) -> None:
+        self._reloading = False
+        self.plans = {router.name: router for router in self.plan.routers}
 
     def _sleep(self) -> None:
         assert self.router is not None

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 
 from firstmate.model.units import S, Micros, format_duration
 from firstmate.sim.invariants import Violation
-from firstmate.sim.schedule import Fault, Schedule, Weather
+from firstmate.sim.schedule import Fault, FaultKind, Schedule, Weather
 from firstmate.sim.world import World
+
+_RELOADABLE = ("priority", "preempt", "preempt_delay_us", "advert_interval_us", "vips")
 
 
 def failure(world: World, violation: Violation, *, nodes: int | None, last: int) -> list[str]:
@@ -38,6 +40,14 @@ def schedule(told: Schedule) -> list[str]:
                 f"     {one.name}: VRRPv{one.version} {one.transport.value}, priority {one.priority}, "
                 f"every {format_duration(one.advert_interval_us)}, {preempts}"
             )
+    for place, plan in enumerate(told.reloaded):
+        for before, after in zip(told.plans[place].routers, plan.routers, strict=True):
+            new = [
+                f"{name} {getattr(after, name)}"
+                for name in _RELOADABLE
+                if getattr(before, name) != getattr(after, name)
+            ]
+            lines.append(f"  {plan.node} after its reload: {after.name}: {', '.join(new) or 'as before'}")
     lines += [f"  weather: {_weather(told.weather)}", f"  calm:    {_weather(told.calm)}"]
     lines += [f"  {_fault(fault, told)}" for fault in told.faults]
     return [*lines, f"  {told.heal_us / S:12.6f}  all is whole"]
@@ -70,8 +80,10 @@ def _fault(fault: Fault, told: Schedule) -> str:
         where = " ".join(f"n{at + 1}" if at < nodes else f"client{at - nodes + 1}" for at in sorted(fault.side))
     if fault.until_us is None:
         until = "for good"
+    elif fault.kind is FaultKind.RELOAD:
+        until = ""
     elif fault.jump_us:
         until = "by " + format_duration(fault.jump_us)
     else:
         until = "for " + format_duration(fault.until_us - fault.at_us)
-    return f"{fault.at_us / S:12.6f}  {fault.kind.value}: {where} {until}"
+    return f"{fault.at_us / S:12.6f}  {fault.kind.value}: {where} {until}".rstrip()

@@ -22,6 +22,7 @@ class FaultKind(Enum):
     POWER = "power lost"
     HAPROXY = "haproxy down"
     JUMP = "clock jumps"  # forward by `jump_us`; nothing to undo
+    RELOAD = "plan reloaded"  # the second plan of that node; nothing to undo
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +73,8 @@ class Schedule:
     faults: tuple[Fault, ...]
     heal_us: Micros  # everything has started and every fault is undone
     calm_us: Micros  # how long to watch after all must have settled
+    reloaded: tuple[Plan, ...] = ()  # the plans after a reload; empty: this story has none
+
+    def plans_of(self, place: int) -> tuple[Plan, ...]:
+        """Every plan that this node ever has."""
+        return tuple(plans[place] for plans in (self.plans, self.reloaded) if plans)

@@ -38,7 +38,7 @@ class World:
         around = Around(self.agenda, self._chance, self.network, self.journal, news)
         pairs = zip(schedule.plans, schedule.starts, strict=True)
         self.nodes = [Node(place, plan, start, around, build) for place, (plan, start) in enumerate(pairs)]
-        self._faults = Faults(self.nodes, self.network, self.agenda, self._chance, self.journal)
+        self._faults = Faults(schedule, self.nodes, self.network, self.agenda, self._chance, self.journal)
         self.judge = Judge(schedule, self.nodes, self.network, self.agenda, news, lambda: self._faults.cuts)
         self._plan_everything()
 

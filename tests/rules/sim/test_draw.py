@@ -43,6 +43,10 @@ def test_a_schedule_makes_sense(told: Schedule) -> None:
         assert fault.until_us is None or fault.at_us <= fault.until_us < told.heal_us
         assert 0 <= fault.node < len(told.plans)
         assert fault.side < set(range(places))
+    assert bool(told.reloaded) == (FaultKind.RELOAD in {fault.kind for fault in told.faults})
+    assert told.plans_of(0) == (told.plans[0], *told.reloaded[:1])
+    for before, after in zip(told.plans, told.reloaded, strict=False):
+        assert before.me == after.me
     lost = Counter(fault.node for fault in told.faults if fault.until_us is None)
     assert len(lost) < len(told.plans)
     assert told.clear.loss == told.clear.corruption == 0

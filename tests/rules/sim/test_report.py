@@ -31,6 +31,16 @@ def test_schedule_in_words() -> None:
     ]
 
 
+def test_a_reload_in_words() -> None:
+    before, after = STORY.plans
+    second = replace(after, routers=(replace(after.routers[0], priority=255, preempt=False),))
+    reload = Fault(2 * S, FaultKind.RELOAD, 2 * S, 1)
+    lines = report.schedule(replace(story(reload), reloaded=(before, second)))
+    assert "  n1 after its reload: vi1: as before" in lines
+    assert "  n2 after its reload: vi1: priority 255, preempt False" in lines
+    assert "      2.000000  plan reloaded: n2" in lines
+
+
 def test_failure_says_how_to_see_it_again() -> None:
     world = World(story(Fault(2 * S, FaultKind.STOP, 3 * S, 0)), NeverReleases)
     violation = world.run()

@@ -143,6 +143,31 @@ def test_a_word_of_ops_about_an_older_haproxy_comes_too_late() -> None:
     assert states(world)[0] is BACKUP
 
 
+def test_a_reload_changes_the_order() -> None:
+    first, second = PLANS
+    swapped = tuple(
+        replace(plan, routers=(replace(plan.routers[0], priority=priority),))
+        for plan, priority in ((first, 100), (second, 200))
+    )
+    reloads = (Fault(AT, FaultKind.RELOAD, AT, 0), Fault(AT, FaultKind.RELOAD, AT, 1))
+    told = replace(story(*reloads), reloaded=swapped)
+    world = until(World(told), AT + 100 * MS)
+    assert states(world) == [MASTER, BACKUP]
+    until(world, AT + 500 * MS)
+    assert states(world) == [BACKUP, MASTER]
+    assert World(told).run() is None
+
+
+def test_a_reload_of_a_dead_pulse_waits_for_its_start() -> None:
+    world = until(World(STORY), LEADS - 1)
+    node = world.nodes[0]
+    node.stop()
+    node.reload(replace(PLANS[0], routers=(replace(PLANS[0].routers[0], priority=77),)))
+    assert node.plans["vi1"].priority == 254
+    node.start()
+    assert node.plans["vi1"].priority == 77
+
+
 def test_a_node_that_never_comes_back() -> None:
     assert World(story(Fault(AT, FaultKind.POWER, None))).run() is None
 
