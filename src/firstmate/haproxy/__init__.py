@@ -1,0 +1,1 @@
+"""HAProxy as data plane: which one, its configuration, its runtime socket, its complaints."""

@@ -22,7 +22,7 @@ class FakeHaproxy:
 
     def __init__(self, path: Path, *, pid: int = 901, version: str = "2.6.12-1+deb12u4") -> None:
         self.path = path
-        self.pid, self.version, self.uptime_s = pid, version, 1
+        self.pid, self.version = pid, version
         self.connections = 0
         self.servers: dict[str, str] = {"web/web1": "UP", "web/web2": "DOWN"}
         self.answers: dict[str, str] = {}  # by command, before the usual ones
@@ -88,7 +88,6 @@ class FakeHaproxy:
             facts = {
                 "Version": self.version,
                 "Pid": self.pid,
-                "Uptime_sec": self.uptime_s,
                 "CurrConns": self.connections,
             }
             return "".join(f"{name}: {value}\n" for name, value in facts.items()) + "\n"

@@ -20,7 +20,6 @@ class Info:
 
     pid: int  # of the worker
     version: str  # "2.6.12"
-    uptime_s: int
     connections: int
 
 
@@ -38,7 +37,7 @@ def parse_info(text: str) -> Info:
     facts = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
     try:
         version = facts["Version"].split("-")[0]
-        return Info(int(facts["Pid"]), version, int(facts["Uptime_sec"]), int(facts["CurrConns"]))
+        return Info(int(facts["Pid"]), version, int(facts["CurrConns"]))
     except (KeyError, ValueError) as error:
         message = f"not an answer to `show info`: {text[:60]!r}"
         raise BadAnswer(message) from error

@@ -1,0 +1,1 @@
+"""Carries what is not urgent: an asyncio process that runs `policy`. May die at any time without harm."""

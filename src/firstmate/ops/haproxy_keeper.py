@@ -128,7 +128,7 @@ class Keeper:
                 self._put(Missed(started_us, answer))
                 return
             parent = await self._parent_of(answer.pid)
-            self._put(Answered(started_us, answer.pid, parent, answer.version, answer.uptime_s * S))
+            self._put(Answered(started_us, answer.pid, parent, answer.version))
         finally:
             asking.cancel()
             self._outstanding -= 1

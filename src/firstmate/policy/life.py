@@ -21,7 +21,6 @@ from firstmate.policy.restart import cause
 LEAVE_US: Micros = 300 * MS  # how long a hung HAProxy is left alone so that the addresses can go first
 START_GRACE_US: Micros = 10 * S  # a large configuration takes seconds to load
 KILL_AGAIN_US: Micros = 3 * S  # no exit by then: say it once more
-UPTIME_SLACK_US: Micros = 2 * S  # HAProxy tells whole seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,6 @@ class Answered:
     worker_pid: int
     parent_pid: int | None  # of the worker: the master; None: /proc does not tell us
     version: str
-    uptime_us: Micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +120,7 @@ def step(life: Life, event: LifeEvent, fresh: Health, now_us: Micros, *, leading
             why = _ended(event)
             return Absent(why, now_us, event.generation), [_down(event.generation, why, now_us)]
 
-        case Starting() | Serving() | Hung(), Answered() if not _ours(life, event, now_us):
+        case Starting() | Serving() | Hung(), Answered() if not _ours(life, event):
             return step(life, Missed(event.started_us, _FOREIGN), fresh, now_us, leading=leading)
 
         case Starting() | Silent(), Answered():
@@ -178,13 +176,11 @@ def verdict(life: Life, now_us: Micros) -> FactChanged | None:
 _FOREIGN = "an older HAProxy still answers"
 
 
-def _ours(life: Starting | Serving | Hung, event: Answered, now_us: Micros) -> bool:
-    """The answer comes from the HAProxy that was started last, not from one that lingers."""
+def _ours(life: Starting | Serving | Hung | Silent, event: Answered) -> bool:
+    """The answer comes from the HAProxy that was started last, not from a worker that outlived its master."""
     if life.pid in (0, event.worker_pid):  # somebody else's; or without a master
         return True
-    if event.parent_pid is not None:
-        return event.parent_pid == life.pid
-    return now_us - event.uptime_us + UPTIME_SLACK_US >= life.since_us
+    return event.parent_pid in (None, life.pid)
 
 
 def _answered_starting(life: Starting | Silent, event: Answered, now_us: Micros) -> LifeStep:

@@ -86,8 +86,8 @@ def snapshot(
     return Snapshot(seq, at_us, pid, realtime=True, routers=routers, facts=facts, peers=peers, counters={})
 
 
-def answer(started_us: Micros = NOW, *, worker: int = 901, parent: int | None = 900, uptime_us: Micros = 0) -> Answered:
-    return Answered(started_us, worker, parent, "2.6.12", uptime_us)
+def answer(started_us: Micros = NOW, *, worker: int = 901, parent: int | None = 900) -> Answered:
+    return Answered(started_us, worker, parent, "2.6.12")
 
 
 def told(world: World, *events: Event, now_us: Micros = NOW) -> World:
