@@ -1,4 +1,3 @@
-
 from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address
