@@ -138,6 +138,7 @@ def test_adopt_as_master_exchanges_addresses() -> None:
     wanted = [Release("web", (VIP,)), Claim("web", (OTHER_VIP,)), Announce("web", (OTHER_VIP,), 5)]
     assert member.adopt(plan, LED + S) == wanted
     assert member.adopt(plan, LED + S) == []
+    assert sent([*member.handle(TIMER, LED + S)])[0][1] == Advert(3, 50, 100, S, (OTHER_VIP.ip,))
     assert member.adopt(replace(PLAN, vips=()), LED + S) == [Release("web", (OTHER_VIP,))]
 
 
