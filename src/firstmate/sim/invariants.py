@@ -5,7 +5,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
 from firstmate.model.messages import RouterState
@@ -33,8 +33,9 @@ class Violation:
 class _Seen:
     """What the judge knows of one virtual router on one node; times are of the story, not of the node."""
 
-    heard_us: dict[IPv4Address, Micros] = field(default_factory=dict)  # the last advert given to it, by sender
-    last: IPv4Address | None = None  # whose that was
+    last: IPv4Address | None = None  # whose advert was given to it last
+    heard_us: Micros = 0  # when
+    heard_priority: int = 0  # and what it said
     listened: int = 0  # good adverts given to this pulse
     idle_us: Micros = 0  # since when it hears no MASTER
     humble_us: Micros = 0  # by its own clock: since when it has not heard its equal or better
@@ -144,10 +145,11 @@ class Judge:
                 self._agenda.changed = True
             return None
         found = self._idle_too_long(node, router)
-        seen.heard_us[sender], seen.last, seen.idle_us = now_us, sender, now_us
+        seen.last, seen.heard_us, seen.heard_priority, seen.idle_us = sender, now_us, priority, now_us
         if priority >= plan_of(node, router).priority:
             seen.humble_us = node.clock_us
-        self._past.promises.pop((node.place, router), None)
+        if self._past.promises.pop((node.place, router), None) is not None:
+            self._agenda.changed = True
         return found
 
     def _moved(self, node: Node, router: str, was: RouterState, is_: RouterState) -> Violation | None:
@@ -180,7 +182,7 @@ class Judge:
                 self._past.overslept.add((node.place, router))
             if node.router is None:
                 self._past.overslept.discard((node.place, router))
-                seen.last, seen.listened, seen.heard_us, seen.state = None, 0, {}, RouterState.INIT
+                seen.last, seen.listened, seen.state = None, 0, RouterState.INIT
             seen.disturbed_us = seen.idle_us = self._agenda.now_us
 
     def _idle_too_long(self, node: Node, router: str) -> Violation | None:
@@ -199,19 +201,18 @@ class Judge:
         master = next((other for other in self._nodes if other.address == seen.last), None)
         if master is None or not master.is_fit or state_of(master, router) is not RouterState.MASTER:
             return None
-        theirs, heard_us = self._seen[master.place, router], seen.heard_us[master.address]
-        if max(theirs.since_us, theirs.disturbed_us, seen.disturbed_us) >= heard_us:
+        own, theirs = plan_of(node, router), self._seen[master.place, router]
+        if max(theirs.since_us, theirs.disturbed_us, seen.disturbed_us) >= seen.heard_us:
             return None
-        own, other = plan_of(node, router), plan_of(master, router)
-        if now_us - heard_us >= 3 * min(self._intervals_us(master, router)):
+        if now_us - seen.heard_us >= 3 * min(self._intervals_us(master, router)):
             return None
-        may_preempt = (own.preempt or own.priority == OWNER) and own.priority > other.priority
+        may_preempt = (own.preempt or own.priority == OWNER) and own.priority > seen.heard_priority
         delay_us = min(
             plan.preempt_delay_us for plan in self._every_plan(node, router)
         )  # it may have run before a reload
         if may_preempt and node.clock_us - seen.humble_us >= delay_us:
             return None
-        ago = format_duration(now_us - heard_us)
+        ago = format_duration(now_us - seen.heard_us)
         text = f"{router}: {node.name} becomes MASTER although it heard {master.name} {ago} ago"
         return self._violation(Invariant.NEEDLESS, text)
 
