@@ -159,10 +159,7 @@ def _life_records(was: Life, life: Life, event: LifeEvent, now_us: Micros, *, le
             pause = event.restart_in_us
             when = f"in {format_duration(pause)}" if pause and pause >= AT_ONCE_US else "at once"
             tail = "" if pause is None else f"; started again {when}"
-            said = f": {event.why}" if event.why else ""
-            return [
-                Record("error", "haproxy", f"{why}{said}{tail}", {**fields, "status": event.status, "pid": event.pid})
-            ]
+            return [Record("error", "haproxy", f"{why}{tail}", {**fields, "status": event.status, "pid": event.pid})]
         case _, Starting() if isinstance(event, ChildStarted):
             return [Record("info", "haproxy", f"HAProxy started, pid {event.pid}", {**fields, "pid": event.pid})]
         case (Hung(), Starting() | Serving()):

@@ -49,7 +49,6 @@ class Absent:
     why: str
     since_us: Micros
     generation: int = 0  # of the one that ended; 0: none was there
-    said: str = ""  # what it gave as its reason; empty: nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +118,7 @@ def step(life: Life, event: LifeEvent, fresh: Health, now_us: Micros, *, leading
             return life, []
         case _, ChildExited():
             why = _ended(event)
-            return Absent(why, now_us, event.generation, event.why), [_down(event.generation, why, now_us)]
+            return Absent(why, now_us, event.generation), [_down(event.generation, why, now_us)]
 
         case Starting() | Serving() | Hung(), Answered() if not _ours(life, event):
             return step(life, Missed(event.started_us, _FOREIGN), fresh, now_us, leading=leading)

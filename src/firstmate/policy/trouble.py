@@ -83,8 +83,8 @@ def _haproxy(world: World, now_us: Micros) -> list[str]:
         return []  # said already
     node, since = world.plan.node, format_duration(max(0, now_us - world.life.since_us))
     match world.life:
-        case Absent(why=why, generation=generation, said=said) if generation:
-            return [f"{node} cannot serve: {why}, {since} ago" + (f": {said}" if said else "")]
+        case Absent(why=why, generation=generation) if generation:
+            return [f"{node} cannot serve: {why}, {since} ago"]
         case Absent(why=why):
             return [f"{node} cannot serve: HAProxy is {why}"]
         case Hung(why=why) | Killing(why=why):

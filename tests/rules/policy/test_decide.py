@@ -201,9 +201,9 @@ def test_an_exit_is_told_and_counted(pause: Micros | None, text: str) -> None:
 def test_an_exit_that_gave_its_reason() -> None:
     exited = replace(EXIT, status=1, why="port 80 is taken")
     world, actions = decided(serving(), exited)
-    assert texts(actions) == ["HAProxy exit 1: port 80 is taken; started again at once"]
+    assert texts(actions) == ["HAProxy ended: port 80 is taken; started again at once"]
     assert isinstance(world.life, Absent)
-    assert world.life.said == "port 80 is taken"
+    assert world.life.why == "HAProxy ended: port 80 is taken"
 
 
 def test_servers_that_fall_and_rise_are_told_once() -> None:

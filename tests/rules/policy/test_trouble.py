@@ -40,8 +40,6 @@ SAID = {
         "HAProxy is missing   firstmate check /etc/firstmate/firstmate.toml"),
     "gone": (having(Absent("HAProxy killed by signal 9", NOW - 2 * S, 1)),
         "lb-a cannot serve: HAProxy killed by signal 9, 2.0 s ago"),
-    "gone with a word": (having(Absent("HAProxy exit 1", NOW - 2 * S, 1, "port 80 is taken")),
-        "lb-a cannot serve: HAProxy exit 1, 2.0 s ago: port 80 is taken"),
     "not started": (having(Absent("not started", NOW)), "lb-a cannot serve: HAProxy is not started"),
     "hung": (having(HUNG), "lb-a cannot serve: HAProxy hangs: no answer; it is killed and started again"),
     "killing": (having(KILLING), "lb-a cannot serve: HAProxy hangs: no answer; it is killed and started again"),
