@@ -211,7 +211,7 @@ class Instance:
         """
         assert isinstance(self.state, Backup)
         at_us = min(self.state.down_at_us, now_us + self.skew_us(self.state.interval_us))
-        self.state = replace(self.state, down_at_us=at_us, master=resigned)
+        self.state = replace(self.state, down_at_us=at_us, master=resigned, bereaved=False)
         return []
 
     def _bear_weaker(self, heard: Heard, now_us: Micros) -> list[Action]:
@@ -224,7 +224,9 @@ class Instance:
             self._to_backup(heard, now_us)
             self.state = replace(self.state, preempt_at_us=preempt_at_us)
         else:
-            self.state = replace(self.state, master=heard, preempt_at_us=preempt_at_us, ignored_at_us=now_us)
+            self.state = replace(
+                self.state, master=heard, preempt_at_us=preempt_at_us, ignored_at_us=now_us, bereaved=False
+            )
         return []
 
     def _concede(self, heard: Heard, now_us: Micros) -> list[Action]:

@@ -151,6 +151,8 @@ WHY = {
     "silence":          (OBEYS,    [TIMER],      "no heartbeat of 192.0.2.77 for 3.6 s"),
     "resigned":         (OBEYS,    [heard(0)],   "not started"),
     "after priority 0": (RESIGNED, [TIMER],      "192.0.2.77 said priority 0"),
+    "another, after host refuses": (replace(RESIGNED, bereaved=True), [heard(99, LOWER), TIMER],
+                         "preempts 192.0.2.9, which has priority 99"),
     "host refuses":     (replace(RESIGNED, bereaved=True), [TIMER],
                                                  "the host of 192.0.2.77 refuses: nobody advertises there any more"),
     "preempts":         (ALONE,    [heard(99), TIMER], "preempts 192.0.2.77, which has priority 99"),
