@@ -1,6 +1,8 @@
 """What a process does to itself: priority, memory, parent's death, name, capabilities."""
 
+import contextlib
 import ctypes
+import json
 import os
 import resource
 import signal
@@ -14,6 +16,7 @@ REALTIME_PRIORITY = 50  # as keepalived's users choose; above everything ordinar
 RTTIME_US = 500 * 1000  # a loop that never sleeps for so long is broken: the kernel ends it
 NICE_FALLBACK = -20
 CAP_LAST = 40
+_DEEPER_THAN_ALLOWED = 100_000  # Python's limits are 1000 to 10,000 levels
 _CAPABILITY_VERSION_3 = 0x20080522
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -51,12 +54,22 @@ def lock_memory() -> bool:
     refused: Python sees that as MemoryError. Where it cannot be lifted, only what is there now is locked: the code
     and nearly all data. False: nothing could be locked.
     """
+    _grow_stack()
     try:
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         flags = MCL_CURRENT | MCL_FUTURE
     except (OSError, ValueError):
         flags = MCL_CURRENT
     return bool(_libc.mlockall(flags) == 0)
+
+
+def _grow_stack() -> None:
+    """Use as much of the stack as Python lets its C code.
+
+    A locked stack that may not grow ends the process by a SIGSEGV: one deeply nested message would do.
+    """
+    with contextlib.suppress(RecursionError):
+        json.loads("[" * _DEEPER_THAN_ALLOWED)
 
 
 def die_with_parent(parent: int, number: int = signal.SIGTERM) -> None:

@@ -26,3 +26,14 @@ def test_who_has_its_parent_lives_under_its_name() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=20)
     assert done.stdout.split() == [b"a-name-far-too-"]
+
+
+def test_deep_recursion_does_not_end_who_locked_its_memory() -> None:
+    program = (
+        "import json; from firstmate.linux.process import lock_memory, keep_capabilities;"
+        "print(lock_memory()); keep_capabilities()\n"
+        "try: json.loads('[' * 100_000)\n"
+        "except RecursionError: print('refused')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, timeout=20)
+    assert (done.returncode, done.stdout.split()[-1:]) == (0, [b"refused"]), done.stderr
