@@ -33,7 +33,8 @@ def main() -> int:
     try:
         plan = read_plan(plan_file)
     except (OSError, jsonable.BadJson) as error:
-        print(f"ERROR ops {plan_file} cannot be read: {error}", file=sys.stderr)
+        journald = "<3>" if os.environ.get("JOURNAL_STREAM") else ""
+        print(f"{journald}ERROR ops {plan_file} cannot be read: {error}", file=sys.stderr)
         return EXIT_NO_PLAN
     asyncio.run(_run(plan, survey(runtime, supervisor)))
     return 0

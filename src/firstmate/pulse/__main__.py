@@ -37,7 +37,7 @@ def main() -> int:
             return 0
         loop.start()
     except PermissionError as error:
-        return _fail(EXIT_NOT_ALLOWED, f"not allowed to open raw sockets ({error.strerror}): run as root, {_NEEDED}")
+        return _fail(EXIT_NOT_ALLOWED, f"no right to raw sockets and addresses ({error.strerror}): {_NEEDED}")
     process.keep_capabilities(CAP_NET_ADMIN, CAP_NET_RAW)
     gc.collect()
     gc.freeze()
@@ -46,11 +46,12 @@ def main() -> int:
     return 0
 
 
-_NEEDED = "or give CAP_NET_RAW and CAP_NET_ADMIN"
+_NEEDED = "run as root, or give CAP_NET_RAW and CAP_NET_ADMIN"
 
 
 def _fail(code: int, text: str) -> int:
-    sys.stderr.write(f"ERROR pulse {text}\n")
+    journald = "<3>" if os.environ.get("JOURNAL_STREAM") else ""
+    sys.stderr.write(f"{journald}ERROR pulse {text}\n")
     return code
 
 

@@ -1,7 +1,7 @@
 """Carries what `vrrp` decided to the network: adverts, addresses, gratuitous ARP."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from ipaddress import IPv4Address
 
 from firstmate.linux.neighbours import ArpSocket
 from firstmate.linux.netlink import Address, Link, Netlink
@@ -12,10 +12,8 @@ from firstmate.model.units import S, Micros
 from firstmate.vrrp.member import Action, Announce, Claim, Release, Transmit
 from firstmate.vrrp.tracking import link_fact
 
-if TYPE_CHECKING:
-    from ipaddress import IPv4Address
-
 REPAIR_US: Micros = 1 * S  # how often an address that is missing is put back
+NO_ADDRESS = IPv4Address("0.0.0.0")  # noqa: S104 - nothing is bound; no interface has it
 COMPLAINTS_MAX = 16  # kept until they are fetched; more of the same help nobody
 
 
@@ -46,6 +44,15 @@ class Courier:
         self._links = {link.index: link for link in self.netlink.links()}
         self._addresses = {(address.index, address.ip) for address in self.netlink.addresses()}
         self._open_sockets()
+
+    def check_rights(self) -> None:
+        """Raises `PermissionError` when addresses may not be changed here: a MASTER without them serves nobody."""
+        try:
+            self.netlink.remove_address(NO_ADDRESS, 32, "lo")
+        except PermissionError:
+            raise
+        except OSError:
+            return  # the kernel has looked for it, so it would have removed it
 
     def leftovers(self) -> list[tuple[str, Address]]:
         """Interface and address of all that carries our mark: at start, a killed predecessor's."""
@@ -99,10 +106,10 @@ class Courier:
                     self._announce(vips, rounds)
 
     def repair(self) -> list[Vip]:
-        """Put back what somebody else took from the interface; returns what was missing."""
+        """Put back what somebody else took from the interface; returns what is there again."""
         missing = [vip for vips in self._wanted.values() for vip in vips if not self._is_there(vip)]
         self._put(missing)
-        return missing
+        return [vip for vip in missing if self._is_there(vip)]
 
     def adopt(self, plan: Plan) -> None:
         """Use the interfaces of a changed plan; sockets of others are closed."""

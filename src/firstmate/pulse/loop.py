@@ -35,6 +35,8 @@ from firstmate.vrrp.router import Action, Changed, Event, Noticed, Router
 SNAPSHOT_US: Micros = 1 * S
 PACKETS_AT_ONCE = 64  # of one interface in one wake-up; then timers get their turn
 SLEEP_MAX_US: Micros = 1 * S
+COMPLAIN_AGAIN_US: Micros = 60 * S  # what the kernel refuses each second is said once a minute
+COMPLAINTS_KNOWN_MAX = 256
 
 
 class HasFileno(Protocol):
@@ -57,6 +59,7 @@ class Loop:
         self._beat = Beat(0)
         self._will = Will((), ())
         self._seq = 0
+        self._complained: dict[str, Micros] = {}  # what was said, and when
         self._snapshot_at_us = self._repair_at_us = now_us
         self._stopping = self._reloading = False
         self._doorbell, self._bell = socket.socketpair()
@@ -71,6 +74,7 @@ class Loop:
         signal.signal(signal.SIGHUP, self._on_signal)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # our parent held it back until now
         now_us = clock_us()
+        self._courier.check_rights()
         self._courier.look()
         self._release_leftovers()
         self._supervisor.send(self._will)  # we are here, and have nothing to bequeath yet
@@ -247,7 +251,11 @@ class Loop:
     def _send_snapshot(self, now_us: Micros) -> None:
         self._snapshot_at_us = now_us + SNAPSHOT_US
         for text in self._courier.take_complaints():
-            self._notice("kernel-refused", text, now_us)
+            if now_us - self._complained.get(text, -COMPLAIN_AGAIN_US) >= COMPLAIN_AGAIN_US:
+                self._complained[text] = now_us
+                self._notice("kernel-refused", text, now_us)
+        while len(self._complained) > COMPLAINTS_KNOWN_MAX:
+            del self._complained[next(iter(self._complained))]
         self._seq += 1
         routers = self._router.views(self._courier.held)
         counters = dict(self._router.counters)
