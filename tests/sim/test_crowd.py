@@ -26,7 +26,7 @@ def play(seed: int) -> World:
     world = World(draw.schedule(seed))
     violation = world.run()
     if violation is not None:
-        pytest.fail("\n" + "\n".join(report.failure(world, violation, nodes=None, last=60)), pytrace=False)
+        pytest.fail("\n" + "\n".join(report.failure(world, violation, None, 60)), pytrace=False)
     return world
 
 

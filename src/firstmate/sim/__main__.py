@@ -3,6 +3,7 @@
 --schedules 5000     how many, from --seed on
 --seed 7             the one that failed, again
 --nodes 3            exactly so many nodes in each
+--shrink             of a story that fails: only the faults that it takes
 """
 
 import argparse
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from firstmate.model.plan import Plan
 from firstmate.model.units import Micros
 from firstmate.sim import draw, report
+from firstmate.sim.shrink import shrink
 from firstmate.sim.world import World
 from firstmate.vrrp.router import Router
 
@@ -29,8 +31,11 @@ def main(arguments: list[str] | None = None, build: Callable[[Plan, Micros], Rou
     for seed in range(first, first + count):
         world = World(draw.schedule(seed, options.nodes), build)
         violation = world.run()
+        if violation is not None and options.shrink:
+            world = World(shrink(world.schedule, violation.what, build), build)
+            violation = world.run()
         if violation is not None:
-            print("\n".join(report.failure(world, violation, nodes=options.nodes, last=options.last)))
+            print("\n".join(report.failure(world, violation, options.nodes, options.last, shrunk=options.shrink)))
             return 1
         titles[world.schedule.title] += 1
         events += world.events
@@ -53,6 +58,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--last", type=_positive, default=60, metavar="N", help="events to print of a story; default 60"
     )
+    parser.add_argument("--shrink", action="store_true", help="leave out the faults that a failure does not need")
     parser.add_argument("--timeline", action="store_true", help="print the events of stories that went well too")
     return parser.parse_args(arguments)
 

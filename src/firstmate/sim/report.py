@@ -11,9 +11,10 @@ from firstmate.sim.world import World
 _RELOADABLE = ("priority", "preempt", "preempt_delay_us", "advert_interval_us", "vips")
 
 
-def failure(world: World, violation: Violation, *, nodes: int | None, last: int) -> list[str]:
+def failure(world: World, violation: Violation, nodes: int | None, last: int, *, shrunk: bool = False) -> list[str]:
     """Everything that a person needs to find out why."""
     again = f"python -m firstmate.sim --seed {world.schedule.seed}" + (f" --nodes {nodes}" if nodes else "")
+    again += " --shrink" if shrunk else ""
     return [
         *story(world, last=last),
         "",

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 from tests.rules.sim.example import STORY, story
-from tests.sim.broken import NeverReleases
+from tests.sim.broken import NeverClaims, NeverReleases
 
 from firstmate.model.units import MS, S
 from firstmate.sim import __main__ as program
-from firstmate.sim import report
+from firstmate.sim import draw, report
 from firstmate.sim.schedule import Fault, FaultKind
 from firstmate.sim.world import World
 
@@ -45,7 +45,7 @@ def test_failure_says_how_to_see_it_again() -> None:
     world = World(story(Fault(2 * S, FaultKind.STOP, 3 * S, 0)), NeverReleases)
     violation = world.run()
     assert violation is not None
-    lines = report.failure(world, violation, nodes=2, last=5)
+    lines = report.failure(world, violation, 2, 5)
     assert f"VIOLATION of held at {violation.at_us / S:.6f} s, seed 1:" in lines
     assert lines[-1] == "again: python -m firstmate.sim --seed 1 --nodes 2"
     assert any("MASTER -> INIT: stopped" in line for line in lines)
@@ -66,6 +66,15 @@ def test_main_prints_the_first_failure_and_a_seed_prints_it_again(capsys: pytest
     again = first.splitlines()[-1].removeprefix("again: python -m firstmate.sim ").split()
     assert program.main(again, NeverReleases) == 1
     assert capsys.readouterr().out == first
+
+
+def test_main_leaves_out_the_faults_that_a_failure_does_not_need(capsys: pytest.CaptureFixture[str]) -> None:
+    seed = next(seed for seed in range(1, 100) if len(draw.schedule(seed).faults) > 4 and seed % 8 != 5)
+    assert program.main(["--seed", str(seed), "--shrink"], NeverClaims) == 1
+    out = capsys.readouterr().out
+    assert "VIOLATION of held" in out
+    assert not any(fault.value + ":" in out for fault in FaultKind)
+    assert out.endswith(f"--seed {seed} --shrink\n")
 
 
 def test_main_shows_a_story_that_went_well(capsys: pytest.CaptureFixture[str]) -> None:
