@@ -90,20 +90,21 @@ def render(book: Book, ground: Ground, subjects: Sequence[str], faults: Sequence
 def _round(subject: str, number: int, faults: Sequence[str], rng: random.Random, book: Book) -> None:
     """All faults on one subject; a lab that does not recover is replaced by a new one for the rest."""
     waiting = rng.sample(faults, len(faults))
-    booted = False
+    last = ""
     for _ in range(_SET_UPS_MAX):
         try:
             with set_up(subject, rng) as stage:
                 boot = stage.boot(number)
-                if not booted:
+                if not last:
                     book.boots.append(boot)
-                    booted = True
                     _say(f"{number} {subject:<11} boot          {boot}")
+                last = "boot"
                 while waiting:
                     stage.settle()
-                    _trial(stage, waiting.pop(0), number, book)
+                    last = waiting.pop(0)
+                    _trial(stage, last, number, book)
         except LabError as error:
-            book.problems.append(f"round {number}, {subject}: {error}")
+            book.problems.append(f"round {number}, {subject}, after {last or 'the start'}: {error}")
             _say(f"{number} {subject:<11} {error}")
         else:
             return
@@ -113,19 +114,16 @@ def _trial(stage: Stage, fault: str, number: int, book: Book) -> None:
     """One fault on a settled site, again if it was disturbed. Raises `LabError` when the site does not recover."""
     for _ in range(1 + _REPEATS_MAX):
         run: Loss | Healing
-        try:
-            if fault == PARTITION:
-                run = stage.divide(number)
-                book.healings.append(run)
-            else:
-                run = stage.lose(fault, number)
-                book.losses.append(run)
-            _say(f"{number} {stage.subject:<11} {fault:<13} {run}")
-            if not run.disturbed:
-                return
-            stage.settle()
-        except LabError as error:
-            raise LabError(f"{fault}: {error}") from error
+        if fault == PARTITION:
+            run = stage.divide(number)
+            book.healings.append(run)
+        else:
+            run = stage.lose(fault, number)
+            book.losses.append(run)
+        _say(f"{number} {stage.subject:<11} {fault:<13} {run}")
+        if not run.disturbed:
+            return
+        stage.settle()
 
 
 def _say(text: str) -> None:

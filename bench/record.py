@@ -33,9 +33,10 @@ class Ground:
 
     @property
     def text(self) -> str:
+        rounds = f"{self.rounds} round" + ("" if self.rounds == 1 else "s")
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         return (
-            f"Made by `{self.command}` on {self.date}: {self.rounds} rounds, seed {self.seed}, "
+            f"Made by `{self.command}` on {self.date}: {rounds}, seed {self.seed}, "
             f"{self.cores} cores, Linux {self.kernel}; {versions}.\n\n"
             "Figures are median [least–greatest]."
         )
