@@ -168,7 +168,7 @@ class Node:
     def resume(self) -> None:
         if self.paused:
             self.paused = False
-            self._disturb("goes on", self.clock_us - self._asleep_since_us)
+            self._disturb("goes on", 0 if self.frozen else self.clock_us - self._asleep_since_us)
             self._wake_after(0)
 
     def freeze(self, *, clock_stops: bool) -> None:
@@ -208,7 +208,7 @@ class Node:
             self._haproxy_up = False
             self._tell_haproxy(up=False, generation=self._generation)
             if late_news_us is not None:
-                self._around.agenda.after(late_news_us, partial(self._tell_haproxy, up=True, generation=before))
+                self._around.agenda.after(late_news_us, partial(self._hear_late, self.router, before))
 
     def haproxy_serves(self) -> None:
         if not self._haproxy_up:
@@ -354,6 +354,11 @@ class Node:
     def _hear_of_haproxy(self, router: Router) -> None:
         if self.router is router and self._haproxy_up:
             self._tell_haproxy(up=True, generation=self._generation)
+
+    def _hear_late(self, router: Router | None, generation: int) -> None:
+        """What is on its way to a pulse that has ended is lost with it."""
+        if self.router is router:
+            self._tell_haproxy(up=True, generation=generation)
 
     def _tell_haproxy(self, *, up: bool, generation: int) -> None:
         if self.router is None:
