@@ -9,7 +9,8 @@ from typing import Protocol
 
 import lan
 from figures import Boot, Healing, Loss, advertisers, leaders, servers, steady_us
-from keepalived import STYLES, Keepalived
+from keepalived import Keepalived
+from styles import STYLES
 
 from firstmate.lab import answers
 from firstmate.lab.balancers import Balancer, Firstmate, start_all, wait_whole
