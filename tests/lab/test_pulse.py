@@ -408,10 +408,9 @@ def test_no_right_to_open_raw_sockets(a: Balancer) -> None:
     a.start(None, command=("setpriv", "--inh-caps=-all", "--bounding-set=-net_raw,-net_admin"))
     a.wait_for_end(77)
     said = a.log.read_text()
-    assert said == (
-        "ERROR pulse not allowed to open raw sockets (Operation not permitted): run as root, "
-        "or give CAP_NET_RAW and CAP_NET_ADMIN\n"
-    )
+    assert said.startswith("ERROR pulse ")
+    assert said.endswith("(Operation not permitted): run as root, or give CAP_NET_RAW and CAP_NET_ADMIN\n")
+    assert said.count("\n") == 1
 
 
 def test_no_plan(a: Balancer) -> None:
