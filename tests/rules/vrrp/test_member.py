@@ -83,6 +83,7 @@ def test_contest_is_announced() -> None:  # C84
 
 
 def test_counters() -> None:  # C77, C92
+    assert set(Member(PLAN, NOW).counters.values()) == {0}
     member = master()
     member.handle(TIMER, LED + S)
     member.handle(STRONGER, LED + S + 1)

@@ -124,7 +124,7 @@ REFUSED = {  # plan, what comes, router-wide counter or "", counter of the virtu
     "C36 count 0":    (PLAN,  datagram(replace(ADVERT, addresses=())), "", "address_list_errors", "make transport and addresses equal"),
     "C39 auth type":  (OLD,   datagram(replace(V2, auth_type=3)), "", "invalid_auth_type_errors", "authentication type 3"),
     "C39 auth":       (PASS,  datagram(V2),        "", "auth_type_mismatch_errors",             "make auth_pass equal on both"),
-    "C40 password":   (PASS,  datagram(replace(V2, auth_type=1, auth_data=b"abd")), "", "auth_failures", "make auth_pass equal on both"),
+    "C40 password":   (PASS,  datagram(replace(V2, auth_type=1, auth_data=b"abx")), "", "auth_failures", "make auth_pass equal on both"),
     "C43 multicast":  (PLAN,  datagram(to=GROUP_IPV4), "", "address_list_errors",               "make transport and addresses equal"),
     "C44 stranger":   (PLAN,  datagram(source=STRANGER), "", "unknown_source_errors",           "add it to peers if it belongs here"),
     "VRID clash":     (NAIVE, datagram(replace(ADVERT, addresses=(OTHER_VIP.ip,)), STRANGER, GROUP_IPV4), "", "vrid_clash_errors", "give one of the two another vrid"),
