@@ -10,6 +10,7 @@ import os
 import re
 import signal
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 
 from firstmate.haproxy.verdict import explain
@@ -22,6 +23,7 @@ MASTER_SOCKET = "haproxy-master.sock"
 STDERR_LINES_KEPT = 50  # of one life: its reason for ending is among its first or last lines
 STDERR_OCTETS_AT_ONCE = 65_536
 
+LOADING_FAILED = re.compile(r"Loading failure|Failed to load worker")  # what the master says after a reload in vain
 _NUMBER = re.compile(r"\(\d+\)")  # of the process: the only thing that differs when it says the same again
 
 
@@ -96,9 +98,15 @@ class HaproxyChild:
         """The master starts a new worker with the wanted file and hands it the listening sockets."""
         assert self.child is not None
         assert self.wanted is not None
+        self._said.clear()
         self.child.send(signal.SIGUSR2)
         self.running = self.wanted
         self._record(self.child, self.wanted)
+
+    def reload_failed(self) -> None:
+        """The worker before goes on; the same order again is another try."""
+        if self.running is not None:
+            self.running = replace(self.running, digest="")
 
     def kill(self) -> None:
         """End master and workers now, also stopped ones: they are one process group."""

@@ -32,7 +32,7 @@ from firstmate.supervisor import log
 from firstmate.supervisor.child import bury_orphans
 from firstmate.supervisor.children import HAPROXY, OPS, PULSE, Family, Slot, Wires
 from firstmate.supervisor.executor import Executor
-from firstmate.supervisor.haproxy import HaproxyChild
+from firstmate.supervisor.haproxy import LOADING_FAILED, HaproxyChild
 from firstmate.supervisor.parking import TAP_S, heed_new_connections, ignore_new_connections
 from firstmate.supervisor.runtime import Runtime
 
@@ -279,9 +279,14 @@ class Supervisor:
     def _on_haproxy_lines(self) -> None:
         before = self._haproxy.stderr
         quiet = self._haproxy_slot.restarts.tries > QUIET_AFTER_TRIES
-        for line in self._haproxy.read_lines():
+        lines = self._haproxy.read_lines()
+        for line in lines:
             if not (quiet and self._haproxy.has_said_before(line)):
                 _log_haproxy(line)
+        if any(LOADING_FAILED.search(line) for line in lines):
+            self._haproxy.reload_failed()
+            why = self._haproxy.why_ended() or "it does not say why"
+            log.error(f"HAProxy goes on with the configuration before: {why}; reload firstmate to try again")
         if before is not None and self._haproxy.stderr is None:
             self._forget(before)
 

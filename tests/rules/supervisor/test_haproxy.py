@@ -128,6 +128,9 @@ def test_reload_is_a_signal_and_a_new_record(tmp_path: Path) -> None:
     haproxy.reload()
     assert _line(haproxy).endswith("reloading")
     assert json.loads((tmp_path / "haproxy.json").read_text())["digest"] == "d2"
+    assert haproxy.running == haproxy.wanted
+    haproxy.reload_failed()
+    assert haproxy.running != haproxy.wanted  # so that the same order is carried out again
     haproxy.kill()
     _end(haproxy)
 
