@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -439,3 +440,26 @@ def test_it_runs_alone_on_the_standard_library(site: Site, a: Balancer) -> None:
     a.write(replace(plan("a"), source="firstmate.toml"))
     a.start(None, command=(sys.executable, "-I", "-S", "-c", program))
     a.wait(MASTER)
+
+
+FLOOD_S = 2.0  # longer than RLIMIT_RTTIME lets a real-time process run without a rest
+BAD_CHECKSUM = bytes.fromhex("3132ff01 000a0000 0a000150")
+
+
+def test_a_flood_of_bad_adverts_moves_nothing(site: Site, a: Balancer, b: Balancer) -> None:
+    elect(a, b)
+    before = a.view()
+    with site.hosts["client"].entered():
+        sender = socket.socket(socket.AF_INET, socket.SOCK_RAW, 112)
+    with sender:
+        sender.connect((str(A.ip), 0))
+        until = time.monotonic() + FLOOD_S
+        while time.monotonic() < until:
+            for _ in range(500):
+                sender.send(BAD_CHECKSUM)
+
+    a.tell(WantSnapshot())
+    site.observer.wait(
+        lambda: a.view().counters["checksum_errors"] > before.counters["checksum_errors"] + 1000, 5.0, "the count"
+    )
+    assert (a.state, a.view().epoch, b.state) == (MASTER, before.epoch, BACKUP)

@@ -4,6 +4,7 @@ import os
 import select
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Protocol
@@ -34,6 +35,8 @@ from firstmate.vrrp.router import Action, Changed, Event, Noticed, Router
 
 SNAPSHOT_US: Micros = 1 * S
 PACKETS_AT_ONCE = 64  # of one interface in one wake-up; then timers get their turn
+# And then a rest: a flood must not keep the processor, nor run a real-time process into RLIMIT_RTTIME.
+FLOOD_REST_S = 0.001
 SLEEP_MAX_US: Micros = 1 * S
 COMPLAIN_AGAIN_US: Micros = 60 * S  # what the kernel refuses each second is said once a minute
 COMPLAINTS_KNOWN_MAX = 256
@@ -61,7 +64,7 @@ class Loop:
         self._seq = 0
         self._complained: dict[str, Micros] = {}  # what was said, and when
         self._snapshot_at_us = self._repair_at_us = now_us
-        self._stopping = self._reloading = False
+        self._stopping = self._reloading = self._flooded = False
         self._doorbell, self._bell = socket.socketpair()
         self._doorbell.settimeout(0)
         self._bell.settimeout(0)
@@ -88,6 +91,9 @@ class Loop:
             now_us = clock_us()
             self._read(ready, now_us)
             self._keep_time(now_us)
+            if self._flooded:
+                self._flooded = False
+                time.sleep(FLOOD_REST_S)
         self._feed(Signal.SHUTDOWN, clock_us())
         self._send_snapshot(clock_us())
         if self._handover is not None:
@@ -175,6 +181,7 @@ class Loop:
                 self._router.count(error.reason.value)
                 continue
             self._feed(datagram, now_us)
+        self._flooded = True
 
     def _hear_netlink(self, now_us: Micros) -> None:
         if self._courier.hear_news():
