@@ -13,7 +13,7 @@ RATCHET = ROOT / "tests" / "ratchet.json"
 ORDER = ("rules", "test_tidy.py", "test_docs.py", "sim", "lab")  # the quick and the general first
 
 # No deadline, no hurry: a loaded machine is not a wrong answer. Few examples, often: `--hypothesis-profile thorough` for many.
-settings.register_profile("firstmate", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("firstmate", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", deadline=None, max_examples=5_000)
 settings.load_profile("firstmate")
 
