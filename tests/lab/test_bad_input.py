@@ -226,12 +226,15 @@ def test_directory_is_no_directory(bare: Pair) -> None:
 def test_second_daemon_is_refused_and_the_first_unmoved(whole: Pair) -> None:
     first = whole.census(whole.a)
     supervisor = next(process["pid"] for process in first if "run" in process["words"])
-    second = whole.a.run([*RUN, "run", "-c", str(whole.lab.directory / CONFIG)])
+    config = str(whole.lab.directory / CONFIG)
+    second = whole.a.run([*RUN, "run", "-c", config])
     assert second.returncode == 75
     assert second.stderr == (
-        f"ERROR supervisor another firstmate (pid {supervisor}) runs in /run/firstmate: "
-        "stop it first, or set FIRSTMATE_RUNTIME\n"
+        f"ERROR supervisor another firstmate (pid {supervisor}) runs in /run/firstmate: stop it first\n"
     )
+    elsewhere = whole.a.run([*RUN, "run", "-c", config], env={"FIRSTMATE_RUNTIME": "/run/elsewhere"})
+    assert elsewhere.returncode == 75
+    assert elsewhere.stderr.startswith(f"ERROR supervisor another firstmate (pid {supervisor}) works in this network")
     assert whole.a.holds_vip()
     assert whole.daemons.trouble(whole.a) == ""
 

@@ -22,7 +22,7 @@ from firstmate.linux.interfaces import read_host_facts
 from firstmate.model.plan import Plan
 from firstmate.supervisor import log
 from firstmate.supervisor.loop import Supervisor
-from firstmate.supervisor.runtime import DEFAULT, AlreadyRunning, Runtime
+from firstmate.supervisor.runtime import DEFAULT, AlreadyRunning, NetworkTaken, Runtime, claim_network
 
 
 @click.command(short_help="the daemon (systemd Type=notify)")
@@ -37,9 +37,14 @@ def command(options: Options, node: str | None) -> int:
         return EXIT_CONFIG
     path = Path(os.environ.get("FIRSTMATE_RUNTIME", DEFAULT))
     try:
-        supervisor = Supervisor(plan, Runtime(path), lambda: _compile(file, plan.node))
+        runtime = Runtime(path)
+        claim = claim_network()
+        supervisor = Supervisor(plan, runtime, lambda: _compile(file, plan.node))
+    except NetworkTaken as error:
+        log.error(f"another firstmate (pid {error}) works in this network: each would take the other's addresses away")
+        return EXIT_AGAIN
     except AlreadyRunning as error:
-        log.error(f"another firstmate (pid {error}) runs in {path}: stop it first, or set FIRSTMATE_RUNTIME")
+        log.error(f"another firstmate (pid {error}) runs in {path}: stop it first")
         return EXIT_AGAIN
     except PermissionError as error:
         log.error(f"{path} cannot be used: {error.strerror}; run as root, or set FIRSTMATE_RUNTIME")
@@ -47,6 +52,10 @@ def command(options: Options, node: str | None) -> int:
     except OSError as error:
         log.error(f"{path} cannot be used: {error.strerror or error}")
         return EXIT_UNREACHABLE
+    if claim is None:
+        log.warning(
+            "somebody else holds the name that tells one firstmate of another: see that no second one is started"
+        )
     return supervisor.run()
 
 

@@ -6,6 +6,7 @@ import grp
 import os
 import pwd
 import socket
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +16,16 @@ from firstmate.model.plan import Plan
 DEFAULT = "/run/firstmate"
 OPS_USER = "firstmate"  # made by the package; without it ops keeps our user, without capabilities
 API_BACKLOG = 64
+NETWORK = "\0firstmate"  # an abstract name is one of the network namespace, and goes with its holder
 PLAN, API = "plan.json", "api.sock"
 
 
 class AlreadyRunning(Exception):
     """Another firstmate holds this directory."""
+
+
+class NetworkTaken(AlreadyRunning):
+    """Another firstmate works in this network namespace, from another directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,37 @@ class Runtime:
     def stop_listening(self) -> None:
         with contextlib.suppress(OSError):
             (self.path / API).unlink()
+
+
+def claim_network(name: str = NETWORK) -> socket.socket | None:
+    """One firstmate a network namespace: a second would take the addresses of the first for a dead one's.
+
+    Held until the socket is closed. None: somebody who is not firstmate has the name, and must not keep us out.
+    Raises `NetworkTaken`.
+    """
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        claim.bind(name)
+        claim.listen(API_BACKLOG)
+    except OSError:
+        claim.close()
+        pid = _holder(name)
+        if pid is not None:
+            raise NetworkTaken(str(pid)) from None
+        return None
+    return claim
+
+
+def _holder(name: str) -> int | None:
+    """The process that holds the name, if it is one of ours."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as caller:
+        caller.settimeout(0)
+        try:
+            caller.connect(name)
+            pid, uid, _ = struct.unpack("=3i", caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        except OSError:
+            return None
+    return pid if uid == os.geteuid() else None
 
 
 def _holds(file: Path, text: str) -> bool:

@@ -12,7 +12,7 @@ from tests.rules.supervisor.example import PLAN
 
 from firstmate.model import jsonable
 from firstmate.model.plan import Plan
-from firstmate.supervisor.runtime import AlreadyRunning, Runtime
+from firstmate.supervisor.runtime import AlreadyRunning, NetworkTaken, Runtime, claim_network
 
 
 @contextmanager
@@ -40,6 +40,30 @@ def test_a_refused_second_does_not_hide_who_is_first(tmp_path: Path) -> None:
         with pytest.raises(AlreadyRunning, match=str(os.getpid())):
             Runtime(tmp_path)
     assert first.path.joinpath("lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_one_firstmate_a_network() -> None:
+    name = f"\0firstmate-test-{os.getpid()}"
+    first = claim_network(name)
+    assert first is not None
+    with pytest.raises(NetworkTaken, match=f"^{os.getpid()}$"):
+        claim_network(name)
+    first.close()
+    again = claim_network(name)
+    assert again is not None
+    again.close()
+
+
+def test_stranger_with_the_name_does_not_keep_us_out() -> None:
+    name = f"\0firstmate-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(name)  # another kind of socket has names of its own
+        other = claim_network(name)
+        assert other is not None
+        other.close()
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.bind(name)  # it does not listen
+        assert claim_network(name) is None
 
 
 def test_directory_is_made_with_room_for_ops(tmp_path: Path) -> None:
