@@ -367,3 +367,18 @@ def test_disk_is_full(bare: Pair) -> None:
     bare.hears(bare.b, "reloaded: configuration")
     assert "Traceback" not in bare.log(bare.b)
     assert Firstmate().part(bare.b.processes(), "run")
+
+
+def test_orphans_of_a_container_are_buried(bare: Pair) -> None:
+    """As process 1 the daemon inherits HAProxy's workers when their master is killed."""
+    outside = start(bare, before=("unshare", "--pid", "--fork", "--mount-proc", "--kill-child"))
+    bare.until(lambda: "" if bare.b.holds_vip() else "not yet", "the address")
+    census = bare.census(bare.b)
+    masters = [one for one in census if "-W" in one["words"]]
+    bare.b.run(["kill", "-KILL", str(min(one["pid"] for one in masters))])
+    bare.hears(bare.b, "haproxy ended (killed by signal 9)", "BACKUP (was FAULT): fit again")
+    zombies = [one["words"] for one in bare.census(bare.b) if one["status"]["State"].startswith("Z")]
+    assert not zombies
+    assert not {one["pid"] for one in masters} & {one["pid"] for one in bare.census(bare.b)}
+    outside.signal(signal.SIGKILL)
+    bare.until(lambda: [one["words"] for one in bare.census(bare.b) if "-W" in one["words"]], "the container's end")
