@@ -100,10 +100,11 @@ def test_two_virtual_routers_are_two() -> None:
 def test_counts_what_it_hears() -> None:  # C91
     made = router()
     made.handle(datagram(), NOW)
+    made.handle(datagram(), NOW)
     made.handle(datagram(replace(ADVERT, priority=0)), NOW + 1)
     made.handle(datagram(to=GROUP_IPV4), NOW + 2)
     (view,) = made.views(set())
-    assert (view.counters["rcvd_advertisements"], view.counters["rcvd_pri_zero"]) == (2, 1)
+    assert (view.counters["rcvd_advertisements"], view.counters["rcvd_pri_zero"]) == (3, 1)
     assert view.heard_at_us == NOW + 1
 
 
@@ -120,6 +121,7 @@ REFUSED = {  # plan, what comes, router-wide counter or "", counter of the virtu
     "C24 version":    (PLAN,  datagram(V2),        "version_errors", "version_errors",          "make vrrp version equal on both"),
     "C26 checksum":   (PLAN,  BROKEN,              "checksum_errors", "checksum_errors",        'try checksum = "plain"'),
     "C28 length":     (PLAN,  replace(datagram(), pdu=datagram().pdu[:-4]), "packet_length_errors", "packet_length_errors", "do not hold 1 addresses"),
+    "C28 no header":  (PLAN,  replace(datagram(), pdu=b"\x31\x32"), "packet_length_errors", "packet_length_errors", "2 octets are no VRRP header"),
     "C35 interval":   (OLD,   datagram(replace(V2, interval_us=2 * S)), "", "adv_interval_errors", "the same advert_interval on both"),
     "C36 count 0":    (PLAN,  datagram(replace(ADVERT, addresses=())), "", "address_list_errors", "make transport and addresses equal"),
     "C39 auth type":  (OLD,   datagram(replace(V2, auth_type=3)), "", "invalid_auth_type_errors", "authentication type 3"),
