@@ -202,7 +202,7 @@ class Judge:
         if master is None or not master.is_fit or state_of(master, router) is not RouterState.MASTER:
             return None
         own, theirs = plan_of(node, router), self._seen[master.place, router]
-        if max(theirs.since_us, theirs.disturbed_us, seen.disturbed_us) >= seen.heard_us:
+        if max(theirs.since_us, theirs.disturbed_us, seen.since_us, seen.disturbed_us) >= seen.heard_us:
             return None
         if now_us - seen.heard_us >= 3 * min(self._intervals_us(master, router)):
             return None
