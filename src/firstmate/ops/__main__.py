@@ -51,8 +51,8 @@ async def _run(plan: Plan, ground: Ground) -> None:
 
 
 async def _hear_reloads(_: Loop) -> None:
-    """The supervisor held SIGHUP back until there is a handler."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+    """The supervisor held them back until there are handlers."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP, signal.SIGINT})
 
 
 def _api_on(listener: socket.socket) -> Servant:

@@ -75,7 +75,7 @@ class Loop:
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the terminal is the supervisor's
         signal.signal(signal.SIGHUP, self._on_signal)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # our parent held it back until now
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP, signal.SIGINT})  # held back by our parent until now
         now_us = clock_us()
         self._courier.check_rights()
         self._courier.look()

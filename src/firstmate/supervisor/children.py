@@ -87,7 +87,7 @@ class Family:
             prepare=_drop_capabilities if slot.name == OPS and user is None else None,
             user=user,
             group=group,
-            held_back={signal.SIGHUP},  # a reload may come at any moment
+            held_back={signal.SIGHUP, signal.SIGINT},  # a reload may come at any moment, and a Ctrl-C
         )
         slot.due_us = None
 

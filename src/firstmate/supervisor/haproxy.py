@@ -23,6 +23,7 @@ MASTER_SOCKET = "haproxy-master.sock"
 STDERR_LINES_KEPT = 50  # of one life: its reason for ending is among its first or last lines
 STDERR_OCTETS_AT_ONCE = 65_536
 
+_OURS = ("FIRSTMATE_", "NOTIFY_SOCKET", "WATCHDOG_", "JOURNAL_STREAM")  # what systemd tells us is not for HAProxy
 LOADING_FAILED = re.compile(r"Loading failure|Failed to load worker")  # what the master says after a reload in vain
 _NUMBER = re.compile(r"\(\d+\)")  # of the process: the only thing that differs when it says the same again
 
@@ -83,7 +84,15 @@ class HaproxyChild:
         self._said_before = frozenset(_NUMBER.sub("", line) for line in self._said)
         self._said.clear()
         try:
-            child = spawn("haproxy", command, self._generation, stderr=writer, session=True, prepare=_be_ordinary)
+            child = spawn(
+                "haproxy",
+                command,
+                self._generation,
+                environment={name: value for name, value in os.environ.items() if not name.startswith(_OURS)},
+                stderr=writer,
+                session=True,
+                prepare=_be_ordinary,
+            )
         except OSError:
             os.close(reader)
             raise

@@ -17,7 +17,7 @@ from firstmate.supervisor.children import PULSE_TRIES_MAX, Family, Slot, Wires
 from firstmate.supervisor.runtime import Runtime
 
 TELLS = """#!/bin/sh
-{ echo "$@"; env | grep ^FIRSTMATE_ | sort; } > "$FIRSTMATE_RUNTIME/told"
+{ echo "$@"; grep ^SigBlk /proc/$$/status | tr -d '\t' | tr : =; env | grep ^FIRSTMATE_ | sort; } > "$FIRSTMATE_RUNTIME/told"
 ls /proc/$$/fd > "$FIRSTMATE_RUNTIME/fds"
 """
 
@@ -67,6 +67,7 @@ def test_ops_gets_the_api_too(family: Family) -> None:
     family.start_ops()
     words, told, fds = _told(family, family.ops)
     assert words == ["-m", "firstmate.ops"]
+    assert int(told["SigBlk"], 16) == 1 << signal.SIGHUP - 1 | 1 << signal.SIGINT - 1  # until it has handlers
     ends = {int(told[f"FIRSTMATE_FD_{name}"]) for name in ("PULSE", "SUPERVISOR", "API")}
     assert ends == {family.wires.ops_to_pulse.fileno(), family.wires.ops_to_us.fileno(), family.api_fd}
     assert ends <= fds

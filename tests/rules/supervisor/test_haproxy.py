@@ -73,6 +73,14 @@ def test_is_started_as_master_with_its_file_and_name(tmp_path: Path) -> None:
     assert _end(haproxy) == -signal.SIGKILL
 
 
+def test_what_systemd_tells_us_is_not_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", "/run/systemd/notify")
+    monkeypatch.setenv("FM_TEST", "kept")
+    haproxy = _started(tmp_path, 'echo "[NOTICE] ($$) : $NOTIFY_SOCKET,$FM_TEST" >&2')
+    assert _line(haproxy).endswith(" ,kept")
+    assert _end(haproxy) == 0
+
+
 def test_workers_are_killed_with_it(tmp_path: Path) -> None:
     haproxy = _started(tmp_path, SERVES)
     child = haproxy.child
