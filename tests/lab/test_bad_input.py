@@ -213,14 +213,15 @@ def test_directory_may_not_be_written(bare: Pair) -> None:
     daemon = start(bare, before=(*WITHOUT["any right"],))
     assert daemon.wait(END_US) == 77
     assert bare.log(bare.b) == (
-        "ERROR supervisor /run/firstmate cannot be used: Permission denied; run as root, or set FIRSTMATE_RUNTIME\n"
+        "ERROR supervisor /run/firstmate cannot be the runtime directory: Permission denied; "
+        "run as root, or set FIRSTMATE_RUNTIME\n"
     )
 
 
 def test_directory_is_no_directory(bare: Pair) -> None:
     daemon = start(bare, env={"FIRSTMATE_RUNTIME": str(bare.b.directory / CONFIG)})
     assert daemon.wait(END_US) == 69
-    assert f"{bare.b.directory / CONFIG} cannot be used: File exists" in bare.log(bare.b)
+    assert f"{bare.b.directory / CONFIG} cannot be the runtime directory: File exists" in bare.log(bare.b)
 
 
 def test_second_daemon_is_refused_and_the_first_unmoved(whole: Pair) -> None:
@@ -346,7 +347,7 @@ def test_disk_is_full(bare: Pair) -> None:
     bare.b.run(fill)
     refused = start(bare, env={"FIRSTMATE_RUNTIME": small})
     assert refused.wait(END_US) == 69
-    assert f"ERROR supervisor {small} cannot be used: No space left on device\n" in bare.log(bare.b)
+    assert f"ERROR supervisor {small} cannot be the runtime directory: No space left on device\n" in bare.log(bare.b)
     bare.b.run(["rm", f"{small}/fill"])
     start(bare, env={"FIRSTMATE_RUNTIME": small})
     bare.until(lambda: "" if bare.b.holds_vip() else "not yet", "the address")

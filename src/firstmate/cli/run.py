@@ -47,10 +47,10 @@ def command(options: Options, node: str | None) -> int:
         log.error(f"another firstmate (pid {error}) runs in {path}: stop it first")
         return EXIT_AGAIN
     except PermissionError as error:
-        log.error(f"{path} cannot be used: {error.strerror}; run as root, or set FIRSTMATE_RUNTIME")
+        log.error(f"{path} cannot be the runtime directory: {error.strerror}; run as root, or set FIRSTMATE_RUNTIME")
         return EXIT_NOT_ALLOWED
     except OSError as error:
-        log.error(f"{path} cannot be used: {error.strerror or error}")
+        log.error(f"{path} cannot be the runtime directory: {error.strerror or error}")
         return EXIT_UNREACHABLE
     if claim is None:
         log.warning(
