@@ -7,6 +7,7 @@ from ipaddress import IPv4Address
 
 from firstmate.linux.bpf import ARP_AND_NEW_CONNECTIONS, attach
 from firstmate.linux.neighbours import ETHERTYPE_ARP, MAC_OCTETS
+from firstmate.vrrp.packet import checksum
 
 ETH_P_ALL = 0x0003
 SO_TIMESTAMPNS = 35
@@ -76,16 +77,7 @@ def with_checksum(frame: bytes) -> bytes:
     end = ETHERNET_OCTETS + int.from_bytes(frame[16:18])
     blank = frame[tcp : tcp + 16] + b"\0\0" + frame[tcp + 18 : end]
     covered = frame[26:34] + struct.pack("!HH", socket.IPPROTO_TCP, end - tcp) + blank
-    return frame[: tcp + 16] + struct.pack("!H", _internet_checksum(covered)) + frame[tcp + 18 :]
-
-
-def _internet_checksum(data: bytes) -> int:
-    """RFC 1071."""
-    words = struct.unpack(f"!{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2))
-    total: int = sum(words)
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+    return frame[: tcp + 16] + struct.pack("!H", checksum(covered)) + frame[tcp + 18 :]
 
 
 def _read(frame: bytes, extra: list[tuple[int, int, bytes]]) -> NewConnection | ArpSaid | None:
