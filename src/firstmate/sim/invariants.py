@@ -202,8 +202,12 @@ class Judge:
         if master is None or not master.is_fit or state_of(master, router) is not RouterState.MASTER:
             return None
         own, theirs = plan_of(node, router), self._seen[master.place, router]
-        if max(theirs.since_us, theirs.disturbed_us, seen.since_us, seen.disturbed_us) >= seen.heard_us:
+        if max(theirs.since_us, theirs.disturbed_us, seen.since_us) >= seen.heard_us:
             return None
+        if seen.disturbed_us + self._bounds.reaction_us >= seen.heard_us:
+            return None  # what waited in the socket during a pause may be old
+        if (node.place, router) in self._past.promises:
+            return None  # a resignation that was overtaken by the next mastership of the same node
         if now_us - seen.heard_us >= 3 * min(self._intervals_us(master, router)):
             return None
         may_preempt = (own.preempt or own.priority == OWNER) and own.priority > seen.heard_priority
