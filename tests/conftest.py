@@ -1,6 +1,7 @@
 """What every room of tests shares: the order of the rooms, and the coverage that may only rise."""
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +37,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _place(item: pytest.Item) -> int:
     room = item.path.relative_to(ROOT / "tests").parts[0]
     return ORDER.index(room) if room in ORDER else len(ORDER)
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_they_were() -> Iterator[None]:
+    """Give the handlers back: a loop under test takes Ctrl-C for itself, and every later child would inherit that."""
+    numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
 
 
 class Ratchet:
