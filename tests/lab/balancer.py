@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from tests.lab.netns import VIP, A, B, Site
+from tests.lab.netns import MACS, VIP, A, B, Site
 
 from firstmate.ipc.channel import Channel, EndOfChannel, pair
 from firstmate.model import jsonable
@@ -174,3 +174,18 @@ class Balancer:
             if channel is not None:
                 channel.close()
         self._ops = self._supervisor = None
+
+
+def elect(a: Balancer, b: Balancer, peer_port: int = 0) -> None:
+    """a MASTER, b BACKUP, and the client has learned so."""
+    a.start(plan("a", peer_port=peer_port))
+    b.start(plan("b", peer_port=peer_port))
+    a.wait(RouterState.MASTER)
+    b.wait(RouterState.BACKUP)
+    site = a.site
+    site.client_talks()
+    wait_for_client(site, "a")
+
+
+def wait_for_client(site: Site, host: str, timeout_s: float = 2.0) -> None:
+    site.observer.wait(lambda: site.whom_the_client_asks() == MACS[host], timeout_s, f"the client asks {host}")

@@ -3,8 +3,11 @@
 import itertools
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from tests.lab.balancer import Balancer
+from tests.lab.netns import Site
 
 from firstmate.lab import state
 from firstmate.lab.lab import Lab
@@ -30,3 +33,27 @@ def lab(lab_name: str) -> Iterator[Lab]:
         pytest.skip(str(error))
     yield made
     made.down()
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    made = Site()
+    yield made
+    made.observer.look()
+    strange = [frame.hex() for host, frame in made.observer.unreadable if host in {"a", "b"}]
+    made.close()
+    assert strange == []  # what pulse sends, the oracle can read
+
+
+@pytest.fixture
+def a(site: Site, tmp_path: Path) -> Iterator[Balancer]:
+    made = Balancer(site, "a", tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def b(site: Site, tmp_path: Path) -> Iterator[Balancer]:
+    made = Balancer(site, "b", tmp_path)
+    yield made
+    made.close()
