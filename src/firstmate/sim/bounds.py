@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from firstmate.model.plan import VrrpPlan
 from firstmate.model.units import S, Micros
-from firstmate.sim.schedule import Schedule
+from firstmate.sim.schedule import Schedule, Weather
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Bounds:
     preempt_us: Micros  # a weaker MASTER leads although a stronger node is fit
     black_hole_us: Micros  # a client sends to another than the MASTER, all being whole
     refresh_us: Micros | None  # the same, when it was so before all was whole; None: no bound
+    wire_us: Micros  # the longest that anything is on its way
     reaction_us: Micros  # a MASTER that must not be one: unfit, or awake after a long sleep
 
 
@@ -52,10 +53,16 @@ def of(schedule: Schedule) -> Bounds:
         # the stronger and leaves with an advert (d, l), which has the stronger announce itself (d). It does so at
         # once, or an interval after it last did (l late), which the client has heard then or was before.
         black_hole_us=i + 3 * d + 3 * l,
-        refresh_us=None if 0 in refreshes else max(refreshes) + d + l,
+        # The first refresh that comes through; what is lost in the calm is lost so often in a row at most.
+        refresh_us=None if 0 in refreshes else (1 + _lost_in_a_row(schedule.calm)) * (max(refreshes) + l) + d,
+        wire_us=d,
         # Whatever it has to know is in its inbox, or is the clock.
         reaction_us=2 * l,
     )
+
+
+def _lost_in_a_row(weather: Weather) -> int:
+    return (weather.losses_in_a_row_max or 0) if weather.loss else 0
 
 
 def settled_us(schedule: Schedule) -> Micros:

@@ -79,13 +79,18 @@ class Judge:
         self._disturbances = 0
         self._healed_us: Micros | None = None
         self._excused: set[Key] = set()  # clients misled because something could not be heard: only refresh helps
+        self._echo_until_us: Micros = -1  # until then something may arrive from before all was whole
+        self._contested: set[str] = set()  # routers that had several MASTERs when all became whole
         self._calm_us: Micros | None = None
         self._sent_before: Counter[tuple[int, str]] = Counter()
 
     def heal(self) -> None:
+        """All becomes whole: to be told while the weather is still that of before."""
         self._healed_us = self._agenda.now_us
-        contested = {router for router in self._routers if len(self._conditions.masters(router)) > 1}
-        self._excused = {key for key in self._excused if key[0] not in contested}
+        if not self._network.is_whole:
+            self._echo_until_us = self._agenda.now_us + self._bounds.wire_us
+        self._contested = {router for router in self._routers if len(self._conditions.masters(router)) > 1}
+        self._excused = {key for key in self._excused if key[0] not in self._contested}
         self._agenda.changed = True
 
     def calm(self) -> None:
@@ -236,12 +241,14 @@ class Judge:
     def _black_holes(self) -> Iterator[Trouble]:
         """Before all is whole only clients count that nobody answers, and only if every word about it was heard.
 
-        The excused ones count when all is whole, but have the time of `garp_refresh`.
+        The excused ones count when all is whole, but have the time of `garp_refresh`. A gratuitous ARP from before
+        may still arrive then, though the word that would have corrected it was lost.
         """
         whole = self._healed_us is not None
+        early = whole and self._agenda.now_us <= self._echo_until_us
         all_hear = self._network.is_whole and not any(node.frozen or not node.powered for node in self._nodes)
         for trouble, lost in self._conditions.misled():
-            if not whole and not all_hear:
+            if (not all_hear and not whole) or (early and trouble.key[0] not in self._contested):
                 self._excused.add(trouble.key)
             if not trouble.text or not (whole or lost):
                 continue

@@ -122,6 +122,7 @@ class Node:
         self._end_pulse()
         self.powered, self.held = False, set()
         self._clock_ahead_us = -self._around.agenda.now_us  # the next boot begins at 0
+        self._disturb("goes dark")
 
     def start(self) -> None:
         """The supervisor starts pulse, unless it runs or the host does not."""

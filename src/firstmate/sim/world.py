@@ -79,8 +79,8 @@ class World:
 
     def _heal(self) -> None:
         self.journal.note("whole", "every fault is over; nothing is lost any more")
-        self._change_weather(self.schedule.clear)
         self.judge.heal()
+        self._change_weather(self.schedule.clear)
 
     def _calm(self) -> None:
         self.journal.note("calm", "nothing may move from here on")

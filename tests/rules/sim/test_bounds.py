@@ -43,6 +43,11 @@ def test_a_delay_of_preemption_counts_once() -> None:
     assert after.gap_us == before.gap_us
 
 
+def test_refresh_may_be_lost_in_the_calm() -> None:
+    calm = Weather((WIRE, WIRE), 0, loss=0.4, losses_in_a_row_max=2)
+    assert bounds.of(replace(STORY, calm=calm)).refresh_us == 30 * S + WIRE
+
+
 def test_without_refresh_there_is_no_bound() -> None:
     assert bounds.of(changed(garp_refresh_us=0)).refresh_us is None
 
