@@ -58,7 +58,7 @@ def decide(world: World, event: Event, now_us: Micros) -> Step:
         case PlanLoaded(plan):
             return _plan_loaded(world, plan, now_us)
         case ConfigAccepted():
-            return _config_accepted(world, event)
+            return _config_accepted(world, event, now_us)
         case ConfigRefused():
             return _config_refused(world, event, now_us)
         case ChildStarted(name="haproxy") | ChildExited(name="haproxy") | Answered() | Missed():
@@ -110,11 +110,13 @@ def _plan_loaded(world: World, plan: Plan, now_us: Micros) -> Step:
     return world, actions
 
 
-def _config_accepted(world: World, event: ConfigAccepted) -> Step:
+def _config_accepted(world: World, event: ConfigAccepted, now_us: Micros) -> Step:
     """The supervisor starts HAProxy, reloads it, or finds that it runs with just this."""
     world = replace(world, config=event, problems=(), prepare_at_us=None)
     if not world.owns_haproxy:
         return world, []  # the plan changed meanwhile
+    if isinstance(world.life, Serving):
+        world = replace(world, life=replace(world.life, reloads_until_us=now_us + lives.RELOAD_GRACE_US))
     text = f"HAProxy {event.version} ({event.binary}) takes configuration {event.digest}"
     record = Record("info", "haproxy-config", text, {"config": event.config, "digest": event.digest})
     return world, [record, StartHaproxy(event.binary, event.config, event.digest)]

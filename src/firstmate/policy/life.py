@@ -20,6 +20,7 @@ from firstmate.policy.restart import cause
 
 LEAVE_US: Micros = 300 * MS  # how long a hung HAProxy is left alone so that the addresses can go first
 START_GRACE_US: Micros = 10 * S  # a large configuration takes seconds to load
+RELOAD_GRACE_US: Micros = 6 * S  # 2 s to save the states, 2 s of HAProxy's tries to bind, and as much to load
 KILL_AGAIN_US: Micros = 3 * S  # no exit by then: say it once more
 
 
@@ -68,6 +69,7 @@ class Serving:
     health: Health
     worker_pid: int
     version: str
+    reloads_until_us: Micros = 0  # a probe begun before may go unanswered: HAProxy pauses when a port is taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,8 @@ def step(life: Life, event: LifeEvent, fresh: Health, now_us: Micros, *, leading
         case Serving(), Answered():
             health = answered(life.health, event.started_us)
             return replace(life, health=health, worker_pid=event.worker_pid, version=event.version), []
+        case Serving(), Missed() if event.started_us < life.reloads_until_us:
+            return life, []
         case Serving(), Missed():
             health = missed(life.health, event.started_us)
             if health.up:

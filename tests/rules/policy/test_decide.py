@@ -35,7 +35,7 @@ from firstmate.model.plan import HaproxyPlan, HaproxyRun, Plan
 from firstmate.model.problems import Problem
 from firstmate.model.units import MS, S, Micros
 from firstmate.policy.decide import PREPARE_AGAIN_US, SETTLE_US, TELL_AGAIN_US, deadline_us, decide
-from firstmate.policy.life import LEAVE_US, Absent, Hung, Killing, Missed, Serving, Starting
+from firstmate.policy.life import LEAVE_US, RELOAD_GRACE_US, Absent, Hung, Killing, Missed, Serving, Starting
 from firstmate.policy.world import (
     NOTICES_MAX,
     CheckRan,
@@ -58,6 +58,18 @@ WITHOUT = replace(PLAN, haproxy=None, checks=())
 EXIT = ChildExited("haproxy", 900, 1, -9, 0, NOW)
 TO_FAULT = Transition(2, NOW, "web", 7, RouterState.MASTER, RouterState.FAULT, "HAProxy hangs", 1)
 TO_MASTER = Transition(2, NOW, "web", 7, RouterState.BACKUP, RouterState.MASTER, "192.0.2.11 said priority 0", 2)
+
+
+def test_a_reload_may_silence_haproxy_for_a_while() -> None:
+    """A port that is taken lets HAProxy pause and try for two seconds: it must not be killed for that."""
+    world = told(serving(), ACCEPTED)
+    for number in range(20):
+        world, actions = decide(world, missed(NOW + number), NOW + number)
+        assert actions == []
+    assert isinstance(world.life, Serving)
+    later_us = NOW + RELOAD_GRACE_US
+    world, _ = decide(world, missed(later_us), later_us)
+    assert decide(world, missed(later_us + 1), later_us + 1)[1]
 
 
 def missed(started_us: Micros) -> Missed:

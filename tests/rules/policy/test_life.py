@@ -41,6 +41,8 @@ DOUBTED = replace(SERVING, health=ONE_MISS)
 WHY = "HAProxy hangs: no answer"
 HUNG = Hung(3, 900, NOW, WHY, NOW + LEAVE_US)
 KILLING = Killing(3, 900, NOW, WHY, NOW + KILL_AGAIN_US)
+RELOADS = replace(DOUBTED, reloads_until_us=NOW + 1)
+RELOADED = replace(DOUBTED, reloads_until_us=NOW)
 THEIRS = replace(DOUBTED, generation=0, pid=0)
 SILENT = Silent(0, 0, NOW, Health(2, 2), WHY)
 
@@ -81,6 +83,8 @@ RULES = {                  # given    when      leading  then                   
     "one miss":             (SERVING,  MISSED,   True,  DOUBTED,                                   []),
     "two misses, MASTER":   (DOUBTED,  MISSED,   True,  HUNG,                                      [DOWN]),
     "two misses, BACKUP":   (DOUBTED,  MISSED,   False, KILLING,                                   [DOWN, KILL]),
+    "miss in a reload":     (RELOADS,  MISSED,   False, RELOADS,                                   []),
+    "miss after a reload":  (RELOADED, MISSED,   False, KILLING,                                   [DOWN, KILL]),
     "orphan answers":       (DOUBTED,  ORPHAN,   True,  replace(HUNG, why="HAProxy hangs: an older HAProxy still answers"),
                                                                [fact("HAProxy hangs: an older HAProxy still answers")]),
     "never answered":       (ADOPTED,  MISSED,   True,  replace(HUNG, why=NEVER),                  [fact(NEVER)]),
