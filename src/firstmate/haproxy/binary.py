@@ -3,6 +3,7 @@
 `find` runs `haproxy -vv` once, so it blocks for some milliseconds: not for an event loop.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -100,10 +101,11 @@ def _inspect(path: str, *, bundled: bool) -> Binary:
 
 
 def _system_path() -> str | None:
-    """`haproxy` on PATH or in the places of system programs; never a copy inside our own environment."""
+    """`haproxy` on PATH or in the places of system programs; never a copy inside our own virtual environment."""
+    own = sys.prefix if sys.prefix != sys.base_prefix else os.devnull  # the system's Python has the prefix /usr
     for where in (None, ":".join(SYSTEM_PLACES)):
         path = shutil.which("haproxy", path=where)
-        if path is not None and not Path(path).is_relative_to(sys.prefix):
+        if path is not None and not Path(path).is_relative_to(own):
             return path
     return None
 

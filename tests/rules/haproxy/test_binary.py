@@ -133,6 +133,13 @@ def test_a_copy_in_our_own_environment_is_not_the_systems(monkeypatch: pytest.Mo
     assert find().bundled
 
 
+def test_systems_python_and_systems_haproxy_may_share_a_prefix(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    host(monkeypatch, tmp_path, system="2.6.12", wheel="2.8.25")
+    for name in ("prefix", "base_prefix"):
+        monkeypatch.setattr(sys, name, str(tmp_path))  # as /usr, above /usr/sbin
+    assert not find().bundled
+
+
 def test_without_the_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "find_spec", lambda _: None)
     assert module._wheel_path() is None
