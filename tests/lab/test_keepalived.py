@@ -18,7 +18,7 @@ from tests.lab.stories import Story, Until, tell
 
 from firstmate.model.messages import RouterState
 from firstmate.model.plan import ChecksumForm, Transport, VrrpPlan
-from firstmate.model.units import MS, S
+from firstmate.model.units import MS
 
 WHY_NOT = netns.why_not() or keepalived.why_not()
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
@@ -193,9 +193,9 @@ def test_stop_of_the_backup_says_nothing(new_pair: NewPair) -> None:  # C67
 
 
 def partition_and_heal(pair: Pair, pause_s: float, bound_s: float) -> Story:
-    # With one announcement a second rather than one each ten, so that the bound below is one.
+    # Without the delayed burst, so that only `garp_refresh` is left.
     if pair.ours == "a":
-        pair.start_ours(garp_refresh_us=S, garp_delay_us=0)
+        pair.start_ours(garp_delay_us=0)
     else:
         pair.start("a")
     pair.start("b")
@@ -234,6 +234,7 @@ REFUSED: dict[str, tuple[Setting, Setting, dict[str, object], str, str]] = {  # 
     "another transport": (Setting(multicast=True), Setting(priority=STRONGER), {}, "address_list_errors", "sent to 192.0.2.11, but we use multicast"),
     "another checksum":  (Setting(), Setting(priority=STRONGER), {"checksum": ChecksumForm.PLAIN}, "checksum_errors", 'try checksum = "plain" (RFC 9568) or "pseudo" (keepalived, FRR)'),
     "not configured":    (Setting(), Setting(priority=STRONGER), {"peers": (VIP.ip + 5,)}, "unknown_source_errors", "192.0.2.12 is no peer of this virtual router; add it to peers if it belongs here"),
+    "their transport":   (Setting(), Setting(multicast=True, priority=STRONGER), {}, "address_list_errors", "sent to 224.0.0.18, but we use unicast"),
     "VRID clash":        (Setting(multicast=True), Setting(multicast=True, priority=STRONGER, vips=(OTHER_VIP,)), {"peers": ()}, "vrid_clash_errors", "192.0.2.12 uses this VRID for other addresses; give one of the two another vrid"),
 }
 # fmt: on

@@ -117,7 +117,7 @@ def test_a_will_ends_a_mastership(site: Site, a: Balancer, b: Balancer) -> None:
     assert [(str(held.ip), held.prefix, held.interface) for held in will.addresses] == [(str(VIP.ip), 24, "eth0")]
     (bequest,) = will.bequests
     with site.hosts["a"].entered():
-        heir = VrrpSocket(bequest.interface, multicast=False, listens=False)
+        heir = VrrpSocket(bequest.interface, listens=False)
     killed = a.kill()
     heir.send(bequest.pdu, bequest.source, bequest.destination)
     heir.close()

@@ -26,14 +26,16 @@ class VrrpSocket:
     Raises `PermissionError` without CAP_NET_RAW, `OSError` (ENODEV) without the interface.
     """
 
-    def __init__(self, interface: str, *, multicast: bool, listens: bool = True) -> None:
+    def __init__(self, interface: str, *, listens: bool = True) -> None:
         self.interface = interface
         self._index = interface_index(interface)
         kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
         self._socket = socket.socket(socket.AF_INET, kind, PROTOCOL_VRRP)
         try:
-            self._configure(multicast=multicast)
-            if not listens:
+            self._configure()
+            if listens:
+                self._join_group()
+            else:
                 attach(self._socket, NOTHING)  # nothing is queued for a socket that nobody reads
         except OSError:
             self._socket.close()
@@ -57,7 +59,7 @@ class VrrpSocket:
         except BlockingIOError:
             return None
 
-    def _configure(self, *, multicast: bool) -> None:
+    def _configure(self) -> None:
         ip = socket.IPPROTO_IP
         self._socket.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, self.interface.encode() + b"\0")
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, PRIORITY_CONTROL)
@@ -65,8 +67,10 @@ class VrrpSocket:
         self._socket.setsockopt(ip, socket.IP_TTL, TTL)
         self._socket.setsockopt(ip, socket.IP_TOS, TOS_INTERNETWORK_CONTROL)
         self._socket.setsockopt(ip, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
-        if multicast:
-            membership = struct.pack("=4s4si", GROUP.packed, b"\0\0\0\0", self._index)  # ip_mreqn
-            self._socket.setsockopt(ip, socket.IP_ADD_MEMBERSHIP, membership)
         self._socket.setsockopt(ip, socket.IP_MULTICAST_TTL, TTL)
         self._socket.setsockopt(ip, socket.IP_MULTICAST_LOOP, 0)
+
+    def _join_group(self) -> None:
+        """Also where we use unicast: a router that advertises our VRID to the group is refused, and told of."""
+        membership = struct.pack("=4s4si", GROUP.packed, b"\0\0\0\0", self._index)  # ip_mreqn
+        self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)

@@ -60,7 +60,7 @@ class VrrpPlan:
     track: tuple[str, ...] = (HAPROXY_FACT,)  # facts that must be up, or this node is in FAULT
     garp_repeat: int = 5  # gratuitous ARPs for each address on becoming MASTER
     garp_delay_us: Micros = 5 * S  # and as many again after this
-    garp_refresh_us: Micros = 10 * S  # one round this often while MASTER; 0: never
+    garp_refresh_us: Micros = 1 * S  # one round this often while MASTER; 0: never
 
 
 class Mode(Enum):

@@ -7,7 +7,7 @@ from firstmate.linux.neighbours import ArpSocket
 from firstmate.linux.netlink import Address, Link, Netlink
 from firstmate.linux.sockets import VrrpSocket
 from firstmate.model.messages import FactChanged
-from firstmate.model.plan import Plan, Transport, Vip, VrrpPlan
+from firstmate.model.plan import Plan, Vip, VrrpPlan
 from firstmate.model.units import S, Micros
 from firstmate.vrrp.member import Action, Announce, Claim, Release, Transmit
 from firstmate.vrrp.tracking import link_fact
@@ -129,10 +129,9 @@ class Courier:
             self.vrrp.pop(name).close()
         for name in set(self._arp) - there:
             self._arp.pop(name).close()
-        multicast = {router.interface for router in self.plan.routers if router.transport is Transport.MULTICAST}
         for name in {router.interface for router in self.plan.routers} & there - set(self.vrrp):
             try:
-                self.vrrp[name] = VrrpSocket(name, multicast=name in multicast)
+                self.vrrp[name] = VrrpSocket(name)
             except PermissionError:
                 raise
             except OSError as error:

@@ -54,7 +54,7 @@ class Executor:
             return
         try:
             # It never reads, and the group is for receivers: a sender needs no membership.
-            self._sockets[interface] = VrrpSocket(interface, multicast=False, listens=False)
+            self._sockets[interface] = VrrpSocket(interface, listens=False)
         except OSError:
             return
 

@@ -15,4 +15,4 @@ def test_sockets_and_codec_speak_of_the_same_protocol() -> None:
 
 def test_an_interface_that_is_not_there() -> None:
     with pytest.raises(OSError, match="No such device: 'nowhere0'"):
-        sockets.VrrpSocket("nowhere0", multicast=False)
+        sockets.VrrpSocket("nowhere0")

@@ -23,6 +23,7 @@ ROUTER = VrrpPlan(
     vips=(VIP,),
     peers=(WEAK,),
     preempt_delay_us=0,
+    garp_refresh_us=10 * S,  # apart from the bursts
 )
 PLANS = (
     Plan("sim", "n1", NODES, (ROUTER,)),
