@@ -130,7 +130,7 @@ def test_changed_priority_moves_the_address(site: Pair) -> None:
 def test_bad_file_changes_nothing_and_says_so(site: Pair) -> None:
     before, plan = read_status(site.a), site.a.read_text("/run/firstmate/plan.json")
     masters = _master(site, site.a)
-    site.write(site.config.replace("prefer ", "prefered "))
+    site.write(site.config.replace("prefer ", "prefers "))
     site.reload(site.a)
     site.hears(site.a, 'did you mean "prefer"', "Nothing was changed.", "reload refused")
     site.write("[cluster\n")
