@@ -261,13 +261,29 @@ def test_a_crashed_web_server_is_started_again(lab: Lab) -> None:
     assert len(lab.host("web2").processes()) == 1
 
 
+def _nobodys() -> dict[str, str]:
+    """The environment of a user without rights, in which our packages are found."""
+    paths = [str(Path(firstmate.__file__).parent.parent), *(path for path in sys.path if "site-packages" in path)]
+    return {"PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
 def _python_for_nobody() -> str:
-    """An interpreter that a user without rights can execute."""
+    """An interpreter that a user without rights can execute, and that finds firstmate where we have it."""
     found = [sys.executable, *filter(None, [shutil.which("python3", path="/usr/bin:/usr/local/bin")])]
     for python in found:
-        probe = [python, "-c", "import sys; assert sys.version_info >= (3, 11)"]
+        probe = [python, "-c", "import sys; assert sys.version_info >= (3, 11); import firstmate.lab.lab"]
         try:
-            if subprocess.run(probe, user=NOBODY, group=NOBODY, extra_groups=[], check=False).returncode == 0:
+            done = subprocess.run(
+                probe,
+                user=NOBODY,
+                group=NOBODY,
+                extra_groups=[],
+                env=_nobodys(),
+                cwd="/",
+                capture_output=True,
+                check=False,
+            )
+            if done.returncode == 0:
                 return python
         except OSError:
             continue
@@ -278,18 +294,16 @@ def _python_for_nobody() -> str:
 def test_an_ordinary_user_has_the_same_lab(lab_name: str) -> None:
     python = _python_for_nobody()
     if not python:
-        pytest.skip("no Python that an ordinary user may execute")
+        pytest.skip("no Python and no checkout that an ordinary user may use")
     script = (
         "import sys; from firstmate.lab.lab import Lab; from firstmate.lab.wire import NotAllowed\n"
         "try:\n    lab = Lab(name=sys.argv[1]); lab.up()\n"
         "except NotAllowed as error:\n    print('refused', error); sys.exit()\n"
         "print(lab.host('lb-a').run(['id', '-u']).stdout.strip(), lab.directory); lab.down()\n"
     )
-    paths = [str(Path(firstmate.__file__).parent.parent), *(path for path in sys.path if "site-packages" in path)]
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [python, "-c", script, lab_name],
-        user=NOBODY, group=NOBODY, extra_groups=[], env=environment, cwd="/", capture_output=True, text=True, check=False,
+        user=NOBODY, group=NOBODY, extra_groups=[], env=_nobodys(), cwd="/", capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.stdout.startswith("refused"):
         pytest.skip(done.stdout)
