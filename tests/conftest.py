@@ -77,7 +77,7 @@ class Ratchet:
     def _judge(self, session: pytest.Session) -> None:
         assert self._coverage is not None
         self._coverage.stop()
-        found = _percent_by_room(self._coverage)
+        found, missing = _by_room(self._coverage)
         self._coverage = None
         for room, floor in json.loads(RATCHET.read_text())["branch coverage, percent"].items():
             percent = found.get(room, 0.0)  # nothing of it was even imported
@@ -89,15 +89,22 @@ class Ratchet:
             elif percent > floor:
                 verdict = f"   better than {floor}: write it into tests/ratchet.json"
             self._lines.append(f"{room:8} {percent:6.2f} %{verdict}")
+            self._lines += missing.get(room, [])
 
 
-def _percent_by_room(measured: coverage.Coverage) -> dict[str, float]:
-    rooms: dict[str, list[int]] = {}
-    for name in measured.get_data().measured_files():
+def _by_room(measured: coverage.Coverage) -> tuple[dict[str, float], dict[str, list[str]]]:
+    """Percent, and the lines and branches that were not taken, of each room."""
+    sums: dict[str, list[int]] = {}
+    missing: dict[str, list[str]] = {}
+    for name in sorted(measured.get_data().measured_files()):
         path = Path(name)
-        numbers = measured._analyze(name).numbers  # the same figures without a report in a file
-        done, total = numbers.ratio_covered
-        sums = rooms.setdefault(path.parent.name, [0, 0])
-        sums[0] += done
-        sums[1] += total
-    return {room: int(10_000 * done / total) / 100 if total else 100.0 for room, (done, total) in rooms.items()}
+        analysis = measured._analyze(name)  # the same figures without a report in a file
+        done, total = analysis.numbers.ratio_covered
+        room = sums.setdefault(path.parent.name, [0, 0])
+        room[0] += done
+        room[1] += total
+        if done < total:
+            missing.setdefault(path.parent.name, []).append(
+                f"    {path.name}: {analysis.missing_formatted(branches=True)}"
+            )
+    return {room: int(10_000 * done / total) / 100 if total else 100.0 for room, (done, total) in sums.items()}, missing
