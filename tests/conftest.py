@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parent.parent
 RATCHET = ROOT / "tests" / "ratchet.json"
+TOLERANCE = 0.1  # percent: releases of Python differ in the branches that they make of one `match`
 ORDER = ("rules", "test_tidy.py", "test_docs.py", "sim", "lab")  # the quick and the general first
 
 # No deadline, no hurry: a loaded machine is not a wrong answer. Few examples, often: `--hypothesis-profile thorough` for many.
@@ -82,7 +83,7 @@ class Ratchet:
         for room, floor in json.loads(RATCHET.read_text())["branch coverage, percent"].items():
             percent = found.get(room, 0.0)  # nothing of it was even imported
             verdict = ""
-            if percent < floor:
+            if percent < floor - TOLERANCE:
                 verdict = f"   FELL: it was {floor}; test what is new, this number may only rise"
                 session.testsfailed += 1
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
