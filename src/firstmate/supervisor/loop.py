@@ -18,9 +18,7 @@ from firstmate.model.messages import (
     ChildExited,
     ChildStarted,
     FactChanged,
-    HandOver,
     KillHaproxy,
-    Park,
     StartHaproxy,
     ToSupervisor,
     Will,
@@ -31,15 +29,14 @@ from firstmate.policy.restart import Exited, GiveUp, Restarts, Start, cause
 from firstmate.supervisor import log
 from firstmate.supervisor.child import bury_orphans
 from firstmate.supervisor.children import HAPROXY, OPS, PULSE, Family, Slot, Wires
+from firstmate.supervisor.ending import CHILD_STOP_S, end, end_haproxy, hand_over, wait_ended
 from firstmate.supervisor.executor import Executor
 from firstmate.supervisor.haproxy import LOADING_FAILED, HaproxyChild
-from firstmate.supervisor.parking import TAP_S, heed_new_connections, ignore_new_connections
+from firstmate.supervisor.parking import heed_new_connections
 from firstmate.supervisor.runtime import Runtime
 
 NICE = -10  # a killed pulse must be spoken for at once; the supervisor is idle otherwise
 SLEEP_MAX_US: Micros = 1 * S
-HAND_OVER_S = 1.2  # ops drains for 0.25 s at most, pulse waits 0.45 s at most
-PULSE_STOP_S, OPS_STOP_S, HAPROXY_DRAIN_S, HAPROXY_STOP_S = 2.0, 2.0, 3.0, 1.0
 NOT_ALLOWED = 77  # what pulse says when it lacks a right: a restart cannot help
 CANNOT_START = 127  # in place of the exit code of a program that could not be started
 QUIET_AFTER_TRIES = 2  # an HAProxy that fails again and again says the same each time
@@ -210,7 +207,7 @@ class Supervisor:
         child = self._family.pulse.child
         assert child is not None
         self._family.pulse.child = None
-        _wait(child.fileno(), PULSE_STOP_S)
+        wait_ended(child, CHILD_STOP_S)
         child.send(signal.SIGKILL)
         child.reap()
 
@@ -362,45 +359,14 @@ class Supervisor:
     def _stop(self) -> None:
         """In this order: priority 0, addresses, then the rest."""
         notify("STOPPING=1")
-        self._hand_over()
-        self._end(self._family.pulse.child, signal.SIGTERM, PULSE_STOP_S)
+        if self._executor.will.addresses:
+            hand_over(self._plan, self._runtime.path, self._family, self._to_pulse, self._to_ops)
+        end(self._family.pulse.child)
         self._speak_for_pulse()  # only when it had to be killed is there anything left to do
-        self._end(self._family.ops.child, signal.SIGTERM, OPS_STOP_S)
-        haproxy = self._haproxy.child
-        if haproxy is not None:
-            haproxy.send(signal.SIGUSR1)  # stop listening, finish what is under way
-            if not _wait(haproxy.fileno(), HAPROXY_DRAIN_S):
-                haproxy.send(signal.SIGTERM)
-                _wait(haproxy.fileno(), HAPROXY_STOP_S)
-            self._haproxy.ended()
+        end(self._family.ops.child)
+        end_haproxy(self._haproxy)
         self._runtime.stop_listening()
         log.info("stopped")
-
-    def _hand_over(self) -> None:
-        """Let HAProxy finish what is under way, and nothing new begin; pulse then resigns and ends by itself."""
-        pulse = self._family.pulse.child
-        leading = bool(self._executor.will.addresses)
-        if pulse is None or self._family.ops.child is None or self._plan.haproxy is None or not leading:
-            return
-        self._to_pulse.send(Park(clock_us()))
-        time.sleep(TAP_S)
-        try:
-            parked_at_ns = ignore_new_connections(self._plan, self._runtime.path)
-        except OSError as error:
-            log.warning(f"connections under way will be cut: HAProxy's listening sockets cannot be had: {error}")
-            return
-        if not self._to_ops.send(HandOver(parked_at_ns)) or not _wait(pulse.fileno(), HAND_OVER_S):
-            log.warning(f"no planned handover within {HAND_OVER_S:g} s; pulse resigns as it is")
-
-    def _end(self, child: Any, number: int, wait_s: float) -> None:
-        if child is None:
-            return
-        child.send(number)
-        if not _wait(child.fileno(), wait_s):
-            log.warning(f"{child.name} did not stop within {wait_s:g} s: killed")
-            child.send(signal.SIGKILL)
-            _wait(child.fileno(), wait_s)
-        child.reap()
 
 
 _UNKNOWN = "nobody knows why, it was adopted from the firstmate before"
@@ -409,10 +375,3 @@ _UNKNOWN = "nobody knows why, it was adopted from the firstmate before"
 def _log_haproxy(line: str) -> None:
     write = log.error if line.startswith("[ALERT]") else log.warning if line.startswith("[WARNING]") else log.info
     write(f"haproxy: {line}")
-
-
-def _wait(fd: int, wait_s: float) -> bool:
-    """Wait for a pidfd; False when the time is over."""
-    with selectors.DefaultSelector() as selector:
-        selector.register(fd, selectors.EVENT_READ)
-        return bool(selector.select(wait_s))
