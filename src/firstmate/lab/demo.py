@@ -1,6 +1,7 @@
 """`firstmate lab demo`: the whole site, five faults, a verdict and a page to show around."""
 
 import shutil
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,7 +71,16 @@ def hints(site: Site, name: str = "lab") -> list[str]:
         (f"heal{option}", "mend everything"),
         (f"down{option}", "take it down"),
     ]
-    return ["", "The lab runs on. Try:", *(f"  firstmate lab {words:<42} {why}".rstrip() for words, why in tries)]
+    program = program_name()
+    return ["", "The lab runs on. Try:", *(f"  {program} lab {words:<42} {why}".rstrip() for words, why in tries)]
+
+
+def program_name() -> str:
+    """How to call firstmate from here: by its name, or by the path of the one that runs."""
+    if shutil.which("firstmate"):
+        return "firstmate"
+    path = Path(sys.executable).with_name("firstmate")
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def logs(lab: Lab) -> list[str]:

@@ -176,7 +176,9 @@ class LabHost:
     def _spawn(
         self, argv: Sequence[str], env: Mapping[str, str] | None, stdio: tuple[int, int, int], *, tty: bool = False
     ) -> Process:
-        merged = {**os.environ, "HOSTNAME": self.name, **(env or {})}
+        # `firstmate` is found on every host, also where nobody has put this environment on the path.
+        path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
+        merged = {**os.environ, "PATH": path, "HOSTNAME": self.name, **(env or {})}
         answer, pidfd = self.lab.keeper.call_for_fd(
             "spawn", stdio, host=self.name, argv=list(argv), env=merged, tty=tty
         )
