@@ -15,9 +15,9 @@ from ipaddress import IPv4Address
 
 from firstmate.model import jsonable
 from firstmate.model.messages import PeerView
-from firstmate.model.units import S, Micros
+from firstmate.model.units import MS, Micros
 
-REDIAL_US: Micros = 1 * S
+REDIAL_US: Micros = 300 * MS
 LINE_OCTETS_MAX = 16_384  # a hello of 200 virtual routers fits
 CALLERS_PER_PEER = 2  # a new one may come before the old one's end is seen
 USER_TIMEOUT_MS = 5_000  # unacknowledged for so long: the connection is worth nothing
@@ -76,6 +76,7 @@ class Lifeline:
     _dials: dict[IPv4Address, _Dial] = field(default_factory=dict)
     _calls: list[_Call] = field(default_factory=list)
     _known: dict[IPv4Address, _Peer] = field(default_factory=dict)
+    _arrived: bool = False
 
     def __post_init__(self) -> None:
         self._dials = {peer: _Dial(peer) for peer in self.peers}
@@ -134,6 +135,11 @@ class Lifeline:
             except OSError:
                 gone += self._ended(dial, now_us)
         return gone
+
+    def take_arrivals(self) -> bool:
+        """Has a peer answered our call since the last time? It knows nothing of us yet."""
+        arrived, self._arrived = self._arrived, False
+        return arrived
 
     def views(self) -> tuple[PeerView, ...]:
         return tuple(self._view(peer) for peer in self.peers)
@@ -230,7 +236,7 @@ class Lifeline:
         code = dial.end.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             return self._failed(dial, code, now_us)
-        dial.connected, dial.bereaved = True, False
+        dial.connected, dial.bereaved, self._arrived = True, False, True
         return []
 
     def _failed(self, dial: _Dial, code: int, now_us: Micros) -> list[IPv4Address]:

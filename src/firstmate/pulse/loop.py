@@ -25,7 +25,7 @@ from firstmate.model.messages import (
     Will,
 )
 from firstmate.model.plan import Plan
-from firstmate.model.units import S, Micros
+from firstmate.model.units import MS, S, Micros
 from firstmate.pulse.courier import REPAIR_US, Courier
 from firstmate.pulse.handover import Handover
 from firstmate.vrrp.instance import PeerGone, Signal
@@ -34,6 +34,7 @@ from firstmate.vrrp.receive import unwrap
 from firstmate.vrrp.router import Action, Changed, Event, Noticed, Router
 
 SNAPSHOT_US: Micros = 1 * S
+SNAPSHOT_SOON_US: Micros = 50 * MS  # after news that people would miss for a second; bounded, whatever happens
 PACKETS_AT_ONCE = 64  # of one interface in one wake-up; then timers get their turn
 # And then a rest: a flood must not keep the processor, nor run a real-time process into RLIMIT_RTTIME.
 FLOOD_REST_S = 0.001
@@ -145,6 +146,8 @@ class Loop:
             self._hear_ops(now_us)
         for peer in self._lifeline.handle(ready, now_us):
             self._feed(PeerGone(peer), now_us)
+        if self._lifeline.take_arrivals():
+            self._snapshot_soon(now_us)  # it also tells the peer of ourselves
         if self._handover is not None:
             self._handover.read()
         if self._doorbell.fileno() in ready:
@@ -181,6 +184,8 @@ class Loop:
                 self._router.count(error.reason.value)
                 continue
             self._feed(datagram, now_us)
+            if self._router.take_new_master():
+                self._snapshot_soon(now_us)
         self._flooded = True
 
     def _hear_netlink(self, now_us: Micros) -> None:
@@ -245,6 +250,9 @@ class Loop:
         if changed:
             self._leave_will()
             self._send_snapshot(now_us)
+
+    def _snapshot_soon(self, now_us: Micros) -> None:
+        self._snapshot_at_us = min(self._snapshot_at_us, now_us + SNAPSHOT_SOON_US)
 
     def _leave_will(self) -> None:
         will = self._router.will()

@@ -127,7 +127,7 @@ class Member:
     def view(self, *, held: bool) -> RouterView:
         plan, state = self.plan, self.instance.state
         learned_us = state.interval_us if isinstance(state, Backup) else plan.advert_interval_us
-        master, priority = self._master()
+        master, priority = self.master
         return RouterView(
             name=plan.name,
             vrid=plan.vrid,
@@ -146,7 +146,9 @@ class Member:
             counters=dict(self.counters),
         )
 
-    def _master(self) -> tuple[IPv4Address | None, int | None]:
+    @property
+    def master(self) -> tuple[IPv4Address | None, int | None]:
+        """Who leads as far as we know, and with which priority; None, None: nobody known."""
         match self.instance.state:
             case Master():
                 return self.plan.source, self.plan.priority

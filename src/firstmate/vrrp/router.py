@@ -63,6 +63,7 @@ class Router:
             refusal.value: 0 for refusal in (Refusal.PACKET_LENGTH, Refusal.CHECKSUM, Refusal.VERSION, Refusal.VRID)
         }
         self._said: dict[tuple[str, str, str], Micros] = {}
+        self._new_master = False
         self._by_wire: dict[tuple[str, int], Member] = {}
         self._index()
 
@@ -126,6 +127,11 @@ class Router:
     def fact_views(self) -> tuple[FactView, ...]:
         return self.facts.views()
 
+    def take_new_master(self) -> bool:
+        """Is a BACKUP's MASTER another one than when this was asked last? No change of state tells of that."""
+        new, self._new_master = self._new_master, False
+        return new
+
     def count(self, counter: str) -> None:
         self.counters[counter] = self.counters.get(counter, 0) + 1
 
@@ -178,7 +184,10 @@ class Router:
             if remark.counter:
                 one.counters[remark.counter] += 1
             out += self._notice(one, remark.code, str(datagram.source), remark.text, now_us)
-        return out + self._step(one, heard, now_us)
+        before = one.master
+        out += self._step(one, heard, now_us)
+        self._new_master |= one.master != before
+        return out
 
     def _refuse(self, one: Member, source: IPv4Address, error: BadAdvert, now_us: Micros) -> list[Action]:
         counter = error.reason.value

@@ -96,6 +96,11 @@ def test_peers_tell_each_other(two: Two) -> None:
     assert b.line.views() == (PeerView(A, connected=True),)
 
 
+def test_an_answered_call_is_told_once(two: Two) -> None:
+    assert [node.line.take_arrivals() for node in two] == [True, True]
+    assert [node.line.take_arrivals() for node in two] == [False, False]
+
+
 def test_only_the_newest_hello_counts(two: Two) -> None:
     a, b = two
     for node in ("one", "two", "lb-b"):

@@ -410,3 +410,17 @@ def test_graceful_stop() -> None:  # C97, with the two that matter
     pair.run(20 * S)
     assert pair.said(pair.a, 10 * S) == [(0, "advert 0"), (0, "INIT")]
     assert pair.said(pair.b, 10 * S)[0] == (SKEW, "advert 100")
+
+
+def test_another_master_is_told_of_once() -> None:
+    made = router()
+    assert not made.take_new_master()
+    made.handle(datagram(), NOW + 1)
+    assert made.take_new_master()
+    made.handle(datagram(), NOW + 2)
+    assert not made.take_new_master()
+    made.handle(datagram(source=LOWER), NOW + 3)
+    made.handle(datagram(source=LOWER), NOW + 4)
+    assert made.take_new_master()
+    made.handle(datagram(replace(ADVERT, priority=0), source=LOWER), NOW + 5)  # nobody is known now
+    assert made.take_new_master()
