@@ -5,7 +5,7 @@
     supervisor -> pulse   FactChanged (down only: the process is gone); Park, the first step of a handover
     pulse -> supervisor   Will: what to say for pulse when it is killed
     supervisor -> ops     ChildStarted, ChildExited, HandOver
-    ops -> supervisor     StartHaproxy, ReloadHaproxy, KillHaproxy
+    ops -> supervisor     StartHaproxy (which also reloads), KillHaproxy
 
 Times are monotonic microseconds (CLOCK_BOOTTIME), the same clock in every process of a host.
 No message asks a question whose answer anyone waits for.
