@@ -11,6 +11,7 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "rules", "sim"]  # before every commit; `lab` before every merge
 
 PYTHON = [sys.executable, "-m"]  # modules rather than scripts: a checkout that was moved has stale scripts
+LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"  # `-m` would do nothing
 
 
 @nox.session
@@ -18,7 +19,7 @@ def lint(session: nox.Session) -> None:
     """Ruff, the floors, spelling."""
     session.run(*PYTHON, "ruff", "check")
     session.run(*PYTHON, "ruff", "format", "--check")
-    session.run(*PYTHON, "importlinter.cli", "--no-logo")
+    session.run(sys.executable, "-c", LINT_IMPORTS, "--no-logo")
     session.run(*PYTHON, "codespell_lib")
 
 
