@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firstmate.haproxy.binary import Binary, HaproxyMissing, HaproxyTooOld, find
-from firstmate.haproxy.render import Ground, UnsafeValue, render, state_path, with_socket
+from firstmate.haproxy.paths import state_path
+from firstmate.haproxy.render import Ground, UnsafeValue, render, with_socket
 from firstmate.haproxy.verdict import alerts
 from firstmate.model.plan import Plan
 from firstmate.model.problems import Problem

@@ -13,6 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from firstmate.haproxy.paths import socket_path, state_path
 from firstmate.model.plan import Bind, HttpCheck, Plan, ProtocolCheck, ServicePlan
 from firstmate.model.units import MS
 
@@ -91,15 +92,6 @@ def with_socket(text: str, plan: Plan, ground: Ground) -> tuple[str, int]:
     owner = "" if ground.socket_uid is None else f" uid {ground.socket_uid} gid {ground.socket_gid}"
     path = hap(socket_path(plan, ground.runtime))
     return f"global\n    stats socket {path} mode 660 level admin expose-fd listeners{owner}\n\n{text}", 3
-
-
-def socket_path(plan: Plan, runtime: str) -> str:
-    return (plan.haproxy.socket if plan.haproxy else "") or f"{runtime}/haproxy.sock"
-
-
-def state_path(runtime: str) -> str:
-    """Where the states of the servers are kept while HAProxy reloads."""
-    return f"{runtime}/ops/servers.state"
 
 
 def sizes(plan: Plan, nofile: int) -> Sizes:

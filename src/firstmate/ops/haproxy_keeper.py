@@ -11,8 +11,9 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from firstmate.haproxy.paths import socket_path, state_path
 from firstmate.haproxy.prepare import Refused, prepare
-from firstmate.haproxy.render import Ground, socket_path, state_path
+from firstmate.haproxy.render import Ground
 from firstmate.haproxy.sockets import NoAnswer, ask
 from firstmate.haproxy.stats import BadAnswer, Info, parse_info, parse_servers
 from firstmate.linux.process import clock_us

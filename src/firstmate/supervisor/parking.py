@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from firstmate.haproxy.listeners import fetch_listeners
+from firstmate.haproxy.paths import socket_path
 from firstmate.linux import bpf
 from firstmate.model.plan import Plan
 
@@ -21,7 +22,7 @@ def ignore_new_connections(plan: Plan, runtime: Path) -> int:
 
     The filter stays with the sockets until HAProxy ends. Raises `OSError`.
     """
-    listeners = fetch_listeners(_socket_of(plan, runtime), STEP_S)
+    listeners = fetch_listeners(socket_path(plan, str(runtime)), STEP_S)
     parked_at_ns = time.time_ns()
     for listener in listeners:
         with listener:
@@ -35,10 +36,6 @@ def heed_new_connections(plan: Plan, runtime: Path) -> None:
 
     Raises `OSError`.
     """
-    for listener in fetch_listeners(_socket_of(plan, runtime), STEP_S):
+    for listener in fetch_listeners(socket_path(plan, str(runtime)), STEP_S):
         with listener, contextlib.suppress(FileNotFoundError):  # ENOENT: it has no filter
             bpf.detach(listener)
-
-
-def _socket_of(plan: Plan, runtime: Path) -> str:
-    return (plan.haproxy.socket if plan.haproxy is not None else "") or str(runtime / "haproxy.sock")

@@ -22,7 +22,6 @@ from firstmate.haproxy.render import (
     raw_line,
     render,
     sizes,
-    socket_path,
     with_socket,
 )
 from firstmate.model.plan import Bind, HaproxyPlan, HttpCheck, Mode, Plan, ProtocolCheck, Server, ServicePlan
@@ -186,7 +185,6 @@ def test_the_operators_own_file_gets_our_socket() -> None:
 def test_the_operators_own_socket_is_left_alone() -> None:
     own = plan(haproxy=HaproxyPlan(config="/etc/haproxy/haproxy.cfg", socket="/run/haproxy/admin.sock"))
     assert with_socket("global\n", own, GROUND) == ("global\n", 0)
-    assert socket_path(own, "/run/firstmate") == "/run/haproxy/admin.sock"
 
 
 @pytest.mark.parametrize(
@@ -206,7 +204,6 @@ def test_the_operators_own_file_does_not_leave_the_foreground(line: str, kept: s
 def test_no_haproxy_in_the_plan() -> None:
     without: Plan = replace(plan(), haproxy=None)
     assert with_socket("global\n", without, GROUND) == ("global\n", 0)
-    assert socket_path(without, "/run/firstmate") == "/run/firstmate/haproxy.sock"
 
 
 def test_modes_are_haproxys_words() -> None:
