@@ -48,8 +48,8 @@ class Supervisor:
     """`run` returns the exit code. `reread` gives the plan of the file as it is now, or None (and has said why)."""
 
     def __init__(self, plan: Plan, runtime: Runtime, reread: Callable[[], Plan | None]) -> None:
-        self._plan, self._runtime, self._reread = plan, runtime, reread
         """Raises `OSError` when the runtime directory cannot be written."""
+        self._plan, self._runtime, self._reread = plan, runtime, reread
         runtime.write_plan(plan)
         self._wires = Wires()
         self._api = runtime.listen()
