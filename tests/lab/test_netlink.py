@@ -12,7 +12,7 @@ from tests.lab.netns import Namespace, why_not
 
 from firstmate.linux.interfaces import read_host_facts
 from firstmate.linux.neighbours import ArpSocket
-from firstmate.linux.netlink import MARK_PROTOCOL, Address, Link, Netlink
+from firstmate.linux.netlink import MARK_PROTOCOL, IfAddress, Link, Netlink
 
 pyroute2 = pytest.importorskip("pyroute2", reason="needs pyroute2 as oracle (extra `lab`)")
 
@@ -77,8 +77,8 @@ def test_added_address_carries_the_mark(netlink: Netlink) -> None:
     index = socket.if_nametoindex("eth0")
     prefix, label, where, proto = seen_by_oracle()[str(IP)]
     assert (prefix, label, where, protocol(proto)) == (24, "eth0:fm", index, MARK_PROTOCOL)
-    assert Address(index, IP, 24, marked=True) in netlink.addresses()
-    assert Address(index, OWN, 24, marked=False) in netlink.addresses()
+    assert IfAddress(index, IP, 24, marked=True) in netlink.addresses()
+    assert IfAddress(index, OWN, 24, marked=False) in netlink.addresses()
 
 
 def test_adding_and_removing_twice_is_fine(netlink: Netlink) -> None:
@@ -157,16 +157,16 @@ def test_news_of_links(space: Namespace, netlink: Netlink) -> None:
 
 
 def test_news_of_addresses(space: Namespace, netlink: Netlink) -> None:
-    def told() -> list[Address]:
-        return [one for one in netlink.news() if isinstance(one, Address)]
+    def told() -> list[IfAddress]:
+        return [one for one in netlink.news() if isinstance(one, IfAddress)]
 
     index = socket.if_nametoindex("eth0")
     netlink.add_address(IP, 24, "eth0")
-    assert told() == [Address(index, IP, 24, marked=True)]
+    assert told() == [IfAddress(index, IP, 24, marked=True)]
     space.ip(f"addr del {IP}/24 dev eth0")
-    assert told() == [Address(index, IP, 24, marked=True, gone=True)]
+    assert told() == [IfAddress(index, IP, 24, marked=True, gone=True)]
     space.ip(f"addr add {IP}/24 dev eth0")
-    assert told() == [Address(index, IP, 24, marked=False)]
+    assert told() == [IfAddress(index, IP, 24, marked=False)]
 
 
 def test_lost_news_are_an_error_once(space: Namespace) -> None:
@@ -179,7 +179,7 @@ def test_lost_news_are_an_error_once(space: Namespace) -> None:
     assert caught.value.errno == errno.ENOBUFS
     list(netlink.news())
     space.ip(f"addr add {IP}/24 dev eth0")
-    assert Address(socket.if_nametoindex("eth0"), IP, 24, marked=False) in list(netlink.news())
+    assert IfAddress(socket.if_nametoindex("eth0"), IP, 24, marked=False) in list(netlink.news())
     netlink.close()
 
 

@@ -114,7 +114,7 @@ def test_a_will_ends_a_mastership(site: Site, a: Balancer, b: Balancer) -> None:
     """What pulse left with its supervisor is a right advert of priority 0, and the peer takes over by its skew."""
     elect(a, b)
     will = a.will
-    assert [(str(held.ip), held.prefix, held.interface) for held in will.addresses] == [(str(VIP.ip), 24, "eth0")]
+    assert [(str(held.ip), held.prefix, held.dev) for held in will.holdings[0].addresses] == [(str(VIP.ip), 24, "eth0")]
     (bequest,) = will.bequests
     with site.hosts["a"].entered():
         heir = VrrpSocket(bequest.interface, listens=False)

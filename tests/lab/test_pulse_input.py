@@ -14,7 +14,7 @@ from tests.lab.netns import VIP, A, B, Site, why_not
 
 from firstmate.linux.process import clock_us
 from firstmate.model.messages import FactChanged, RouterState, WantSnapshot
-from firstmate.model.plan import Vip
+from firstmate.model.plan import Track, Vip
 
 WHY_NOT = why_not()
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
@@ -66,7 +66,7 @@ def test_noise_neither_stops_nor_moves_it(site: Site, a: Balancer, b: Balancer) 
 
 
 def test_facts_of_ops_move_the_address(site: Site, a: Balancer, b: Balancer) -> None:
-    a.start(plan("a", router("a", track=("haproxy",))))
+    a.start(plan("a", router("a", track=(Track("haproxy"),))))
     b.start()
     a.wait(FAULT)
     b.wait(MASTER)

@@ -23,6 +23,7 @@ from firstmate.model.plan import (
     Plan,
     ServicePlan,
     TcpCheck,
+    Track,
     VrrpPlan,
 )
 from firstmate.model.problems import Problem, Severity
@@ -162,7 +163,7 @@ def _vrrp_plan(router: Section, draft: Draft, me: Node, nodes: tuple[Node, ...],
         "source": placed.source,
         "vips": placed.vips,
         "peers": _peers(router, priorities, me, nodes, placed.source),
-        "track": tracked_by(router, draft),
+        "track": tuple(Track(name) for name in tracked_by(router, draft)),
     }
     return VrrpPlan(**taken)
 

@@ -9,6 +9,7 @@ from firstmate.config.readers import shown
 from firstmate.config.routers import INTERVAL_RANGE_US, interval_us_of, priorities_of, skew_us, version_of
 from firstmate.config.schema import Draft, Section
 from firstmate.config.values import HTTP_BALANCE
+from firstmate.model.addresses import Address
 from firstmate.model.plan import Bind, HaproxyRun, Mode, Server
 from firstmate.model.units import S, Micros, format_duration
 
@@ -31,7 +32,7 @@ def _judge_binds(draft: Draft, findings: Findings) -> None:
     """Two services cannot listen on the same port of the same address."""
     vips = {vip.ip for router in draft.routers for vip in router.get("addresses", ())}
     known = vips | {node.get("address") for node in draft.nodes} | {_ANY}
-    seen: dict[int, dict[IPv4Address | None, Path]] = {}
+    seen: dict[int, dict[Address | None, Path]] = {}
     for service in draft.services:
         binds: tuple[Bind, ...] = service.get("bind", ())
         is_list = isinstance(findings.document.data["service"][service.at[-1]].get("bind"), list)
@@ -50,7 +51,7 @@ def _judge_binds(draft: Draft, findings: Findings) -> None:
             taken.setdefault(bind.address, path)
 
 
-def _clash(address: IPv4Address | None, taken: dict[IPv4Address | None, Path]) -> Path | None:
+def _clash(address: Address | None, taken: dict[Address | None, Path]) -> Path | None:
     """Who holds this port where `address` wants it; 0.0.0.0 is everywhere."""
     if address == _ANY:
         return next(iter(taken.values()), None)

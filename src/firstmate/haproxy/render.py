@@ -8,12 +8,12 @@ A service is one `listen` section, so that a raw line of the operator may be of 
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from firstmate.haproxy.paths import socket_path, state_path
+from firstmate.model.addresses import Address
 from firstmate.model.plan import Bind, HttpCheck, Plan, ProtocolCheck, ServicePlan
 from firstmate.model.units import MS
 
@@ -185,13 +185,13 @@ def _binds(service: ServicePlan, plan: Plan, ground: Ground) -> list[dict[str, A
     return [{"where": where, "port": port, "transparent": flag} for (where, port), flag in found.items()]
 
 
-def _addresses(bind: Bind, vips: list[IPv4Address]) -> list[IPv4Address | None]:
+def _addresses(bind: Bind, vips: list[Address]) -> list[Address | None]:
     if bind.address is None:
         return list(vips) or [None]
     return [None if bind.address.is_unspecified else bind.address]
 
 
-def _vips(plan: Plan) -> list[IPv4Address]:
+def _vips(plan: Plan) -> list[Address]:
     return list(dict.fromkeys(vip.ip for router in plan.routers for vip in router.vips))
 
 

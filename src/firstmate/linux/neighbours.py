@@ -2,7 +2,8 @@
 
 import socket
 import struct
-from ipaddress import IPv4Address
+
+from firstmate.model.addresses import Address
 
 BROADCAST = b"\xff" * 6
 ETHERTYPE_ARP = 0x0806
@@ -13,7 +14,7 @@ _ARP = struct.Struct("!HHBBH6s4s6s4s")
 _HARDWARE_ETHERNET, _PROTOCOL_IPV4, _REQUEST = 1, 0x0800, 1
 
 
-def gratuitous_arp(ip: IPv4Address, mac: bytes) -> bytes:
+def gratuitous_arp(ip: Address, mac: bytes) -> bytes:
     """The 42 octets that keepalived and FRR send: a broadcast request for an address by its holder."""
     ethernet = _ETHERNET.pack(BROADCAST, mac, ETHERTYPE_ARP)
     return ethernet + _ARP.pack(
@@ -34,7 +35,7 @@ class ArpSocket:
             raise
         self.mac: bytes = self._socket.getsockname()[4]
 
-    def announce(self, ip: IPv4Address) -> None:
+    def announce(self, ip: Address) -> None:
         """Send one gratuitous ARP; an interface without a MAC (a tunnel) needs none."""
         if len(self.mac) == MAC_OCTETS and any(self.mac):
             self._socket.send(gratuitous_arp(ip, self.mac))

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from firstmate.model.addresses import Address
+
 MARK_PROTOCOL = 112  # IFA_PROTO of our addresses: VRRP's own number; the kernel uses 0..3, keepalived 18
 LABEL_SUFFIX = ":fm"
 LABEL_OCTETS_MAX = 15  # IFNAMSIZ without the NUL
@@ -47,7 +49,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class IfAddress:
     index: int  # of its interface
     ip: IPv4Address
     prefix: int
@@ -82,12 +84,12 @@ class Netlink:
         body = _LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
         return [item for item in self._dump(RTM_GETLINK, body) if isinstance(item, Link)]
 
-    def addresses(self) -> list[Address]:
+    def addresses(self) -> list[IfAddress]:
         """Every IPv4 address of this network namespace."""
         body = _ADDRESS.pack(socket.AF_INET, 0, 0, 0, 0)
-        return [item for item in self._dump(RTM_GETADDR, body) if isinstance(item, Address)]
+        return [item for item in self._dump(RTM_GETADDR, body) if isinstance(item, IfAddress)]
 
-    def add_address(self, ip: IPv4Address, prefix: int, interface: str) -> None:
+    def add_address(self, ip: Address, prefix: int, interface: str) -> None:
         """Put a marked address on the interface; one that is there already is fine."""
         label = interface + LABEL_SUFFIX
         attributes = [(IFA_LOCAL, ip.packed), (IFA_ADDRESS, ip.packed), (IFA_PROTO, bytes([MARK_PROTOCOL]))]
@@ -96,7 +98,7 @@ class Netlink:
         body = _ADDRESS.pack(socket.AF_INET, prefix, 0, 0, interface_index(interface)) + _attributes(attributes)
         self._ask(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, body)
 
-    def remove_address(self, ip: IPv4Address, prefix: int, interface: str) -> None:
+    def remove_address(self, ip: Address, prefix: int, interface: str) -> None:
         """Take the address off the interface; one that is gone already, with its interface or not, is fine."""
         try:
             index = interface_index(interface)
@@ -106,7 +108,7 @@ class Netlink:
             if error.errno not in (errno.EADDRNOTAVAIL, errno.ENODEV):
                 raise
 
-    def news(self) -> Iterator[Link | Address]:
+    def news(self) -> Iterator[Link | IfAddress]:
         """What changed since the last call. Never blocks.
 
         Raises `OSError` (ENOBUFS) when news was lost: look at everything again.
@@ -127,7 +129,7 @@ class Netlink:
             if answer == NLMSG_ERROR:
                 _raise(payload)
 
-    def _dump(self, kind: int, body: bytes) -> Iterator[Link | Address]:
+    def _dump(self, kind: int, body: bytes) -> Iterator[Link | IfAddress]:
         self._send(kind, NLM_F_DUMP, body)
         while True:
             for answer, payload in _messages(self._requests.recv(RECEIVE_OCTETS)):
@@ -170,7 +172,7 @@ def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
         at += (length + 3) & ~3
 
 
-def _parse(kind: int, body: bytes) -> Link | Address | None:
+def _parse(kind: int, body: bytes) -> Link | IfAddress | None:
     if kind in (RTM_NEWLINK, RTM_DELLINK):
         _, _, index, flags, _ = _LINK.unpack_from(body)
         values = _read_attributes(body[_LINK.size :])
@@ -185,7 +187,7 @@ def _parse(kind: int, body: bytes) -> Link | Address | None:
             return None
         label = values.get(IFA_LABEL, b"").rstrip(b"\0")
         marked = values.get(IFA_PROTO) == bytes([MARK_PROTOCOL]) or label.endswith(LABEL_SUFFIX.encode())
-        return Address(index, IPv4Address(packed), prefix, marked, gone=kind == RTM_DELADDR)
+        return IfAddress(index, IPv4Address(packed), prefix, marked, gone=kind == RTM_DELADDR)
     return None
 
 

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address
 
 from firstmate.linux.bpf import NOTHING, attach
 from firstmate.linux.netlink import interface_index
+from firstmate.model.addresses import Address
 
 PROTOCOL_VRRP = 112
 TTL = 255
@@ -47,7 +48,7 @@ class VrrpSocket:
     def close(self) -> None:
         self._socket.close()
 
-    def send(self, pdu: bytes, source: IPv4Address, destination: IPv4Address) -> None:
+    def send(self, pdu: bytes, source: Address, destination: Address) -> None:
         """Send one PDU. Raises `OSError`; `BlockingIOError` when the queue is full: never waits."""
         chosen = struct.pack("=i4s4s", self._index, source.packed, b"\0\0\0\0")  # in_pktinfo
         self._socket.sendmsg([pdu], [(socket.IPPROTO_IP, IP_PKTINFO, chosen)], 0, (str(destination), 0))

@@ -13,9 +13,10 @@ No message asks a question whose answer anyone waits for.
 
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv4Address
 from typing import TypeAlias
 
+from firstmate.model.addresses import Address
+from firstmate.model.plan import HmacKey, Route, Rule, Transport, Vip
 from firstmate.model.units import Micros
 
 
@@ -39,7 +40,7 @@ class RouterView:
     since_us: Micros  # when this state began
     reason: str  # why: one sentence without a full stop
     epoch: int  # grows with every mastership
-    master: IPv4Address | None  # whose advert we last obeyed, or ourselves; None: nobody known
+    master: Address | None  # whose advert we last obeyed, or ourselves; None: nobody known
     master_priority: int | None
     heard_at_us: Micros | None  # the last accepted advert; None: never
     down_at_us: Micros | None  # BACKUP: when we take over if nothing is heard; else None
@@ -61,7 +62,7 @@ class FactView:
 class PeerView:
     """A peer as its own pulse describes it over the lifeline (ipc.lifeline)."""
 
-    address: IPv4Address
+    address: Address
     connected: bool
     node: str = ""  # its name, once it has said it
     config: str = ""  # its config digest
@@ -113,6 +114,7 @@ class FactChanged:
     why: str
     at_us: Micros
     generation: int = 0  # which start of the thing this is about: an "up" of an older one is ignored
+    value: int | None = None  # the number in a tracked file; None: this fact is only up or down
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,19 +154,27 @@ class Drained:
 
 @dataclass(frozen=True, slots=True)
 class Bequest:
-    """One datagram of protocol 112 to send for pulse: complete VRRP PDU of priority 0."""
+    """One advert of priority 0 to send for pulse: the PDU, and what is needed to sign it when it is sent."""
 
     interface: str
-    source: IPv4Address
-    destination: IPv4Address
+    source: Address
+    destination: Address
     pdu: bytes
+    transport: Transport = Transport.UNICAST
+    port: int = 0  # UDP
+    ttl: int = 255
+    version: int = 3
+    hmac_key: HmacKey | None = None  # sign with keepalived's trailer
+    ah_key: bytes = b""  # sign with AH
 
 
 @dataclass(frozen=True, slots=True)
-class HeldAddress:
-    ip: IPv4Address
-    prefix: int
-    interface: str
+class Holding:
+    """What one virtual router has put into the kernel: taken away in this order reversed."""
+
+    addresses: tuple[Vip, ...]
+    routes: tuple[Route, ...] = ()
+    rules: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +182,7 @@ class Will:
     """What the supervisor does at once when pulse dies without a word; replaces the one before."""
 
     bequests: tuple[Bequest, ...]
-    addresses: tuple[HeldAddress, ...]
+    holdings: tuple[Holding, ...]
 
 
 @dataclass(frozen=True, slots=True)

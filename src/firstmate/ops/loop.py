@@ -13,7 +13,7 @@ from firstmate.ipc.channel import Channel, EndOfChannel
 from firstmate.linux.process import clock_us
 from firstmate.model import jsonable
 from firstmate.model.messages import Beat, Drained, FactChanged, KillHaproxy, StartHaproxy, WantSnapshot
-from firstmate.model.plan import Plan
+from firstmate.model.plan import CommandCheck, Plan
 from firstmate.model.status import Status
 from firstmate.model.units import S, Micros
 from firstmate.ops.checks import Checks
@@ -123,7 +123,7 @@ class Loop:
             for action in actions:
                 self._act(action, now_us)
             if isinstance(event, PlanLoaded):
-                self._checks.apply(event.plan.checks)
+                self._checks.apply(tuple(one for one in event.plan.checks if isinstance(one, CommandCheck)))
 
     async def _next_event(self, due_us: Micros) -> Event | None:
         """The next of the inbox; None when `due_us` comes first."""

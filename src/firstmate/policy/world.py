@@ -163,7 +163,7 @@ class World:
         return any(
             self.states.get(router.name) is RouterState.MASTER
             for router in self.plan.routers
-            if HAPROXY_FACT in router.track
+            if router.tracks(HAPROXY_FACT)
         )
 
     @property

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address
 
 from firstmate.linux.neighbours import ArpSocket
-from firstmate.linux.netlink import Address, Link, Netlink
+from firstmate.linux.netlink import IfAddress, Link, Netlink
 from firstmate.linux.sockets import VrrpSocket
+from firstmate.model.addresses import Address
 from firstmate.model.messages import FactChanged
 from firstmate.model.plan import Plan, Vip, VrrpPlan
 from firstmate.model.units import S, Micros
@@ -28,7 +29,7 @@ class Courier:
         self.complaints: list[str] = []
         self._arp: dict[str, ArpSocket] = {}
         self._links: dict[int, Link] = {}
-        self._addresses: set[tuple[int, IPv4Address]] = set()
+        self._addresses: set[tuple[int, Address]] = set()
         self._wanted: dict[str, list[Vip]] = {}  # by router: claimed and not released
 
     @property
@@ -54,12 +55,12 @@ class Courier:
         except OSError:
             return  # the kernel has looked for it, so it would have removed it
 
-    def leftovers(self) -> list[tuple[str, Address]]:
+    def leftovers(self) -> list[tuple[str, IfAddress]]:
         """Interface and address of all that carries our mark: at start, a killed predecessor's."""
         names = {link.index: link.name for link in self._links.values()}
         return [(names[one.index], one) for one in self.netlink.addresses() if one.marked and one.index in names]
 
-    def remove(self, interface: str, address: Address) -> None:
+    def remove(self, interface: str, address: IfAddress) -> None:
         try:
             self.netlink.remove_address(address.ip, address.prefix, interface)
         except OSError as error:
@@ -147,7 +148,7 @@ class Courier:
             return f"it has no address {router.source} any more"
         return "" if router.interface in self.vrrp else "its VRRP socket could not be opened"
 
-    def _learn(self, item: Link | Address) -> None:
+    def _learn(self, item: Link | IfAddress) -> None:
         match item:
             case Link(gone=True):
                 self._links.pop(item.index, None)
@@ -157,9 +158,9 @@ class Courier:
                 self._links[item.index] = item
                 if before is not None and before.mac != item.mac:
                     self._forget_arp(item.name)
-            case Address(gone=True):
+            case IfAddress(gone=True):
                 self._addresses.discard((item.index, item.ip))
-            case Address():
+            case IfAddress():
                 self._addresses.add((item.index, item.ip))
 
     def _forget(self, interface: str) -> None:

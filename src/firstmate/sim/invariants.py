@@ -6,8 +6,8 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address
 
+from firstmate.model.addresses import Address
 from firstmate.model.messages import RouterState
 from firstmate.model.plan import OWNER, VrrpPlan
 from firstmate.model.units import Micros, format_duration
@@ -33,7 +33,7 @@ class Violation:
 class _Seen:
     """What the judge knows of one virtual router on one node; times are of the story, not of the node."""
 
-    last: IPv4Address | None = None  # whose advert was given to it last
+    last: Address | None = None  # whose advert was given to it last
     heard_us: Micros = 0  # when
     heard_priority: int = 0  # and what it said
     listened: int = 0  # good adverts given to this pulse
@@ -141,7 +141,7 @@ class Judge:
                 self._disturbed(self._nodes[place], slept_us)
         return None
 
-    def _listened(self, node: Node, router: str, sender: IPv4Address, priority: int) -> Violation | None:
+    def _listened(self, node: Node, router: str, sender: Address, priority: int) -> Violation | None:
         seen, now_us = self._seen[node.place, router], self._agenda.now_us
         seen.listened += 1
         if priority == 0:

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from ipaddress import IPv4Address
 
+from firstmate.model.addresses import Address
 from firstmate.model.plan import Vip
 from firstmate.model.units import Micros
 from firstmate.sim.agenda import Agenda
@@ -30,10 +30,10 @@ class Client:
     """A neighbour with an ARP cache. It keeps what it learned until it learns something else."""
 
     place: int
-    macs: dict[IPv4Address, int]  # the place of the node whose MAC it uses; missing: never learned
-    lessons: Counter[IPv4Address]  # how often an entry was written
+    macs: dict[Address, int]  # the place of the node whose MAC it uses; missing: never learned
+    lessons: Counter[Address]  # how often an entry was written
 
-    def learn(self, addresses: Iterable[IPv4Address], place: int) -> None:
+    def learn(self, addresses: Iterable[Address], place: int) -> None:
         for address in addresses:
             self.macs[address] = place
             self.lessons[address] += 1
@@ -50,7 +50,7 @@ class Network:
     """`receivers`: what to call with a parcel, by place. `missed` counts what did not arrive, by path."""
 
     def __init__(
-        self, agenda: Agenda, chance: Chance, journal: Journal, places: dict[IPv4Address, int], clients: int
+        self, agenda: Agenda, chance: Chance, journal: Journal, places: dict[Address, int], clients: int
     ) -> None:
         self.receivers: dict[int, Callable[[Parcel], None]] = {}
         self.clients = [Client(len(places) + number, {}, Counter()) for number in range(clients)]
@@ -96,7 +96,7 @@ class Network:
                     self._arrival_us(sender, client.place), partial(self._taught, client, addresses, sender)
                 )
 
-    def resolve(self, client: Client, address: IPv4Address, holders: Iterable[int]) -> None:
+    def resolve(self, client: Client, address: Address, holders: Iterable[int]) -> None:
         """The client asks who has the address; of several answers it keeps one."""
         answers = [
             place
@@ -152,7 +152,7 @@ class Network:
         if not self.unplugged[receiver]:
             self.receivers[receiver](parcel)
 
-    def _taught(self, client: Client, addresses: list[IPv4Address], place: int) -> None:
+    def _taught(self, client: Client, addresses: list[Address], place: int) -> None:
         moved = [address for address in addresses if client.macs.get(address) != place]
         client.learn(addresses, place)
         self._agenda.changed = True

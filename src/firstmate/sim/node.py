@@ -4,9 +4,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import IPv4Address
 from typing import TypeAlias
 
+from firstmate.model.addresses import Address
 from firstmate.model.messages import FactChanged, Will
 from firstmate.model.plan import HAPROXY_FACT, Plan, Vip
 from firstmate.model.units import MS, Micros
@@ -31,7 +31,7 @@ class Listened:
 
     node: int
     router: str
-    sender: IPv4Address
+    sender: Address
     priority: int
 
 
@@ -92,7 +92,7 @@ class Node:
         self._will = Will((), ())
 
     @property
-    def address(self) -> IPv4Address:
+    def address(self) -> Address:
         return self.plan.me.address
 
     @property
@@ -332,7 +332,7 @@ class Node:
         will, self._will = self._will, Will((), ())
         for one in will.bequests:
             self._around.network.transmit(self.place, Transmit(one.interface, one.source, one.destination, one.pdu))
-        gone = {address.ip for address in will.addresses}
+        gone = {vip.ip for holding in will.holdings for vip in holding.addresses}
         self.held = {vip for vip in self.held if vip.ip not in gone}
         self.has_let_go = True
         self._disturb("its will is done")

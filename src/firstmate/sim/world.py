@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from random import Random
 
+from firstmate.model.addresses import Address
 from firstmate.model.plan import Plan
 from firstmate.model.units import MS, Micros
 from firstmate.sim import bounds
@@ -32,7 +33,7 @@ class World:
         self.journal = Journal(self.agenda)
         self.events = 0
         self._chance = Chance(Random(f"story {schedule.seed}"), schedule.weather)
-        places = {plan.me.address: place for place, plan in enumerate(schedule.plans)}
+        places: dict[Address, int] = {plan.me.address: place for place, plan in enumerate(schedule.plans)}
         self.network = Network(self.agenda, self._chance, self.journal, places, schedule.clients)
         news: list[News] = []
         around = Around(self.agenda, self._chance, self.network, self.journal, news)

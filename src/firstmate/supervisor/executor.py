@@ -38,15 +38,16 @@ class Executor:
                 self._sockets[bequest.interface].send(bequest.pdu, bequest.source, bequest.destination)
             except (KeyError, OSError):
                 failures += 1
-        for held in will.addresses:
+        vips = [vip for holding in will.holdings for vip in holding.addresses]
+        for vip in vips:
             try:
-                self._netlink.remove_address(held.ip, held.prefix, held.interface)
+                self._netlink.remove_address(vip.ip, vip.prefix, vip.dev)
             except OSError:
                 failures += 1
         self._close()
-        if not will.bequests and not will.addresses:
+        if not will.bequests and not vips:
             return ""
-        done = f"said priority 0 {len(will.bequests)} times and released {len(will.addresses)} addresses for it"
+        done = f"said priority 0 {len(will.bequests)} times and released {len(vips)} addresses for it"
         return done + (f", {failures} of these failed" if failures else "")
 
     def _open(self, interface: str) -> None:

@@ -359,7 +359,7 @@ class Supervisor:
     def _stop(self) -> None:
         """In this order: priority 0, addresses, then the rest."""
         notify("STOPPING=1")
-        if self._executor.will.addresses:
+        if self._executor.will.holdings:
             hand_over(self._plan, self._runtime.path, self._family, self._to_pulse, self._to_ops)
         end(self._family.pulse.child)
         self._speak_for_pulse()  # only when it had to be killed is there anything left to do

@@ -10,9 +10,9 @@ a resignation of somebody whom we do not obey.
 
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from ipaddress import IPv4Address
 from typing import TypeAlias
 
+from firstmate.model.addresses import Address
 from firstmate.model.messages import RouterState
 from firstmate.model.plan import OWNER, VrrpPlan
 from firstmate.model.units import S, Micros, format_duration
@@ -30,7 +30,7 @@ class Heard:
 
     priority: int  # 0: the sender resigns
     interval_us: Micros  # the sender's Advertisement_Interval
-    sender: IPv4Address
+    sender: Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Unfit:
 class PeerGone:
     """The host of a peer says that nobody advertises there any more (`ipc.lifeline`)."""
 
-    sender: IPv4Address
+    sender: Address
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """One virtual router with all that belongs to it: machine, announcements, counters, the bytes it sends."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from typing import TypeAlias, assert_never
 
-from firstmate.model.messages import Bequest, HeldAddress, RouterState, RouterView
+from firstmate.model.addresses import Address
+from firstmate.model.messages import Bequest, Holding, RouterState, RouterView
 from firstmate.model.plan import Transport, Vip, VrrpPlan
 from firstmate.model.units import Micros
 from firstmate.vrrp.announce import Announcer
@@ -22,8 +22,8 @@ class Transmit:
     """Send this PDU by protocol 112, TTL 255."""
 
     interface: str
-    source: IPv4Address
-    destination: IPv4Address
+    source: Address
+    destination: Address
     pdu: bytes
 
 
@@ -113,16 +113,16 @@ class Member:
         """A killed predecessor left these on the interface: end its mastership politely."""
         return [*self._transmit(0), Release(self.plan.name, vips)]
 
-    def will(self) -> tuple[tuple[Bequest, ...], tuple[HeldAddress, ...]]:
+    def will(self) -> tuple[tuple[Bequest, ...], Holding | None]:
         """What the supervisor is to say and take away should we be killed now."""
         if not isinstance(self.instance.state, Master):
-            return (), ()
+            return (), None
         bequests = tuple(
             Bequest(sent.interface, sent.source, sent.destination, sent.pdu)
             for sent in self._encode(0)
             if isinstance(sent, Transmit)
         )
-        return bequests, tuple(HeldAddress(vip.ip, vip.prefix, vip.dev) for vip in self.plan.vips)
+        return bequests, Holding(self.plan.vips)
 
     def view(self, *, held: bool) -> RouterView:
         plan, state = self.plan, self.instance.state
@@ -147,7 +147,7 @@ class Member:
         )
 
     @property
-    def master(self) -> tuple[IPv4Address | None, int | None]:
+    def master(self) -> tuple[Address | None, int | None]:
         """Who leads as far as we know, and with which priority; None, None: nobody known."""
         match self.instance.state:
             case Master():

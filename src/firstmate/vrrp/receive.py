@@ -7,6 +7,7 @@ A refused datagram changes nothing but that counter.
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from firstmate.model.addresses import Address
 from firstmate.model.plan import OWNER, Transport, VrrpPlan
 from firstmate.model.units import format_duration
 from firstmate.vrrp.instance import Heard
@@ -32,8 +33,8 @@ class Datagram:
     """An IPv4 packet of protocol 112, without its header."""
 
     interface: str
-    source: IPv4Address
-    destination: IPv4Address
+    source: Address
+    destination: Address
     ttl: int
     pdu: bytes
 
@@ -106,9 +107,7 @@ def _check_version_2(advert: Advert, plan: VrrpPlan) -> None:
         )
 
 
-def _remarks(
-    advert: Advert, plan: VrrpPlan, ours: set[IPv4Address], source: IPv4Address, *, known: bool
-) -> list[Remark]:
+def _remarks(advert: Advert, plan: VrrpPlan, ours: set[Address], source: Address, *, known: bool) -> list[Remark]:
     remarks = []
     if advert.interval_us != plan.advert_interval_us:
         said, own = format_duration(advert.interval_us), format_duration(plan.advert_interval_us)

@@ -5,9 +5,9 @@ as a `Changed` among them, an oddity that an operator should hear of as a `Notic
 """
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from typing import TypeAlias, assert_never
 
+from firstmate.model.addresses import Address
 from firstmate.model.messages import FactChanged, FactView, RouterState, RouterView, Will
 from firstmate.model.plan import Plan, VrrpPlan
 from firstmate.model.units import S, Micros
@@ -91,7 +91,7 @@ class Router:
             case _:
                 assert_never(event)
 
-    def release_leftovers(self, found: set[IPv4Address]) -> list[Action]:
+    def release_leftovers(self, found: set[Address]) -> list[Action]:
         """Addresses with our mark that a killed predecessor left: resign, release; call before STARTUP."""
         out: list[Action] = []
         for one in self.members.values():
@@ -118,7 +118,8 @@ class Router:
 
     def will(self) -> Will:
         wills = [one.will() for one in self.members.values()]
-        return Will(tuple(b for bequests, _ in wills for b in bequests), tuple(a for _, held in wills for a in held))
+        bequests = tuple(one for said, _ in wills for one in said)
+        return Will(bequests, tuple(held for _, held in wills if held is not None))
 
     def views(self, held: set[str]) -> tuple[RouterView, ...]:
         """`held`: the names of those whose addresses the courier put on the interface."""
@@ -189,7 +190,7 @@ class Router:
         self._new_master |= one.master != before
         return out
 
-    def _refuse(self, one: Member, source: IPv4Address, error: BadAdvert, now_us: Micros) -> list[Action]:
+    def _refuse(self, one: Member, source: Address, error: BadAdvert, now_us: Micros) -> list[Action]:
         counter = error.reason.value
         one.counters[counter] += 1
         if counter in self.counters:

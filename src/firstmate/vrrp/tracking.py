@@ -30,7 +30,7 @@ class Facts:
 
     def why_unfit(self, plan: VrrpPlan) -> str | None:
         """The first thing that keeps this node from holding the addresses; None: it is fit."""
-        for name in (link_fact(plan.interface), *plan.track):
+        for name in (link_fact(plan.interface), *(track.name for track in plan.track)):
             fact = self._known.get(name)
             if fact is None:
                 return f"{name}: not known to be well yet"

@@ -27,6 +27,7 @@ from firstmate.model.plan import (
     Server,
     ServicePlan,
     TcpCheck,
+    Track,
     Transport,
     Vip,
     VrrpPlan,
@@ -140,7 +141,7 @@ def test_every_key_of_a_router_reaches_the_plan() -> None:
             transport=Transport.MULTICAST,
             preempt=False,
             auth_pass=b"12345678",
-            track=("disk",),
+            track=(Track("disk"),),
             garp_repeat=2,
             garp_delay_us=S,
             garp_refresh_us=0,
@@ -225,7 +226,7 @@ def test_without_services_there_is_no_haproxy_and_nothing_to_track() -> None:
 
 def test_every_check_is_tracked_unless_said_otherwise() -> None:
     checks = '[[check]]\nname = "disk"\ncommand = ["/bin/true"]\n'
-    assert plan_of(GOOD + checks).routers[0].track == ("haproxy", "disk")
+    assert plan_of(GOOD + checks).routers[0].track == (Track("haproxy"), Track("disk"))
     nothing = edited(("vrid = 1", "vrid = 1\ntrack = []"))
     assert plan_of(nothing + checks).routers[0].track == ()
 

@@ -7,7 +7,7 @@ from hypothesis import given as hypothetically
 from hypothesis import strategies as st
 
 from firstmate.linux import netlink
-from firstmate.linux.netlink import Address, Link
+from firstmate.linux.netlink import IfAddress, Link
 
 IP = IPv4Address("10.0.1.100")
 MAC = bytes.fromhex("02000000000a")
@@ -39,14 +39,14 @@ PARSED = {
     "link gone":            (17, link(2, UP, NAME),                             Link(2, "eth0", up=True, mac=b"", gone=True)),
     "link, flag in kind":   (16, link(2, UP, NESTED),                           Link(2, "eth0", up=True, mac=b"")),
     "link, odd name":       (16, link(2, UP, attribute(3, b"\xff\0")),          Link(2, "\ufffd", up=True, mac=b"")),
-    "address":              (20, address(2, LOCAL),                             Address(7, IP, 24, marked=False)),
-    "point to point":       (20, address(2, OTHER, LOCAL),                      Address(7, IP, 24, marked=False)),
-    "no IFA_LOCAL":         (20, address(2, OTHER),                             Address(7, IPv4Address("10.0.1.1"), 24, marked=False)),
-    "marked by protocol":   (20, address(2, LOCAL, attribute(11, b"\x70")),     Address(7, IP, 24, marked=True)),
-    "keepalived's":         (20, address(2, LOCAL, attribute(11, b"\x12")),     Address(7, IP, 24, marked=False)),
-    "marked by label":      (20, address(2, LOCAL, attribute(3, b"eth0:fm\0")), Address(7, IP, 24, marked=True)),
-    "another label":        (20, address(2, LOCAL, attribute(3, b"eth0:1\0")),  Address(7, IP, 24, marked=False)),
-    "address gone":         (21, address(2, LOCAL),                             Address(7, IP, 24, marked=False, gone=True)),
+    "address":              (20, address(2, LOCAL),                             IfAddress(7, IP, 24, marked=False)),
+    "point to point":       (20, address(2, OTHER, LOCAL),                      IfAddress(7, IP, 24, marked=False)),
+    "no IFA_LOCAL":         (20, address(2, OTHER),                             IfAddress(7, IPv4Address("10.0.1.1"), 24, marked=False)),
+    "marked by protocol":   (20, address(2, LOCAL, attribute(11, b"\x70")),     IfAddress(7, IP, 24, marked=True)),
+    "keepalived's":         (20, address(2, LOCAL, attribute(11, b"\x12")),     IfAddress(7, IP, 24, marked=False)),
+    "marked by label":      (20, address(2, LOCAL, attribute(3, b"eth0:fm\0")), IfAddress(7, IP, 24, marked=True)),
+    "another label":        (20, address(2, LOCAL, attribute(3, b"eth0:1\0")),  IfAddress(7, IP, 24, marked=False)),
+    "address gone":         (21, address(2, LOCAL),                             IfAddress(7, IP, 24, marked=False, gone=True)),
     "IPv6":                 (20, address(10, attribute(1, bytes(16))),          None),
     "no address":           (20, address(2),                                    None),
     "something else":       (24, b"",                                           None),
@@ -55,7 +55,7 @@ PARSED = {
 
 
 @pytest.mark.parametrize(("kind", "body", "wanted"), PARSED.values(), ids=PARSED)
-def test_parse(kind: int, body: bytes, wanted: Link | Address | None) -> None:
+def test_parse(kind: int, body: bytes, wanted: Link | IfAddress | None) -> None:
     assert netlink._parse(kind, body) == wanted
 
 

@@ -5,6 +5,7 @@ from random import Random
 import pytest
 from tests.rules.sim.example import STILL, STRONG, VIP, WEAK, WIRE
 
+from firstmate.model.addresses import Address
 from firstmate.model.units import MS, Micros
 from firstmate.sim.agenda import Agenda
 from firstmate.sim.chance import Chance
@@ -15,7 +16,7 @@ from firstmate.vrrp.member import Transmit
 from firstmate.vrrp.packet import GROUP_IPV4, TTL
 
 THIRD = IPv4Address("192.0.2.13")
-PLACES = {STRONG: 0, WEAK: 1, THIRD: 2}
+PLACES: dict[Address, int] = {STRONG: 0, WEAK: 1, THIRD: 2}
 CLIENT = 3
 ADVERT = b"\x31\x07\xfe\x01\x00\x0a\x00\x00"
 
@@ -34,7 +35,7 @@ class Wire:
     def _receiver(self, place: int):  # type: ignore[no-untyped-def] # noqa: ANN202
         return lambda parcel: self.arrived.append((self.agenda.now_us, place, parcel))
 
-    def say(self, destination: IPv4Address, times: int = 1, sender: int = 0) -> None:
+    def say(self, destination: Address, times: int = 1, sender: int = 0) -> None:
         for _ in range(times):
             self.network.transmit(sender, Transmit("eth0", STRONG, destination, ADVERT))
 

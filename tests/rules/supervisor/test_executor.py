@@ -3,14 +3,15 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from firstmate.model.messages import Bequest, HeldAddress, Will
+from firstmate.model.messages import Bequest, Holding, Will
+from firstmate.model.plan import Vip
 from firstmate.supervisor.executor import Executor
 
 NOWHERE = "fm-nowhere0"  # no such interface: nothing can be sent, whoever runs the test
 VIP = IPv4Address("192.0.2.80")
 WILL = Will(
     (Bequest(NOWHERE, IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2"), b"\x31\x33\x00\x01\x00\x0a\x00\x00"),),
-    (HeldAddress(VIP, 24, NOWHERE),),
+    (Holding((Vip(VIP, 24, NOWHERE),)),),
 )
 
 

@@ -1,9 +1,9 @@
 from dataclasses import replace
-from ipaddress import IPv4Address
 
 from tests.rules.vrrp.example import DOWN, LOWER, NOW, OTHER_VIP, OURS, PEER, PLAN, VIP
 
-from firstmate.model.messages import Bequest, HeldAddress, RouterState, RouterView
+from firstmate.model.addresses import Address
+from firstmate.model.messages import Bequest, Holding, RouterState, RouterView
 from firstmate.model.plan import Transport, VrrpPlan
 from firstmate.model.units import MS, S, Micros
 from firstmate.vrrp.instance import Event, Heard, Master, Signal, Unfit
@@ -23,7 +23,7 @@ def master(plan: VrrpPlan = PLAN) -> Member:
     return member
 
 
-def sent(actions: list[object]) -> list[tuple[IPv4Address, Advert]]:
+def sent(actions: list[object]) -> list[tuple[Address, Advert]]:
     """Each advert with its destination, decoded."""
     return [
         (one.destination, decode(one.pdu, one.source, one.destination)) for one in actions if isinstance(one, Transmit)
@@ -108,8 +108,8 @@ def test_will_is_what_a_stop_would_do() -> None:
     bequests, held = member.will()
     wanted = [one for one in member.handle(STOP, LED) if isinstance(one, Transmit)]
     assert bequests == tuple(Bequest(one.interface, one.source, one.destination, one.pdu) for one in wanted)
-    assert held == (HeldAddress(VIP.ip, 24, "eth0"),)
-    assert member.will() == ((), ())
+    assert held == Holding((VIP,))
+    assert member.will() == ((), None)
     assert member.counters["sent_pri_zero"] == 1  # a will is no sending
 
 

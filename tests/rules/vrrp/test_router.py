@@ -4,8 +4,9 @@ from ipaddress import IPv4Address
 import pytest
 from tests.rules.vrrp.example import DOWN, LOWER, NOW, OTHER_VIP, OURS, PEER, PLAN, SKEW, STRANGER, VIP
 
+from firstmate.model.addresses import Address
 from firstmate.model.messages import FactChanged, FactView, RouterState, Will
-from firstmate.model.plan import ChecksumForm, Node, Plan, Transport, VrrpPlan
+from firstmate.model.plan import ChecksumForm, Node, Plan, Track, Transport, VrrpPlan
 from firstmate.model.units import MS, S, Micros
 from firstmate.vrrp.instance import PeerGone, Signal
 from firstmate.vrrp.member import Announce, Claim, Release, Transmit
@@ -34,7 +35,7 @@ def router(*routers: VrrpPlan) -> Router:
     return made
 
 
-def datagram(advert: Advert = ADVERT, source: IPv4Address = PEER, to: IPv4Address = OURS, ttl: int = 255) -> Datagram:
+def datagram(advert: Advert = ADVERT, source: Address = PEER, to: Address = OURS, ttl: int = 255) -> Datagram:
     return Datagram("eth0", source, to, ttl, encode(advert, source, to))
 
 
@@ -232,7 +233,7 @@ def test_word_of_a_dead_peer_reaches_every_virtual_router() -> None:
 
 
 def test_a_fact_moves_who_tracks_it() -> None:
-    made = router(PLAN, replace(DB, track=("haproxy",)))
+    made = router(PLAN, replace(DB, track=(Track("haproxy"),)))
     assert [view.state for view in made.views(set())] == [BACKUP, FAULT]
     assert made.handle(FactChanged("haproxy", up=False, why="dead", at_us=NOW), NOW) == []  # FAULT for another reason
     assert made.views(set())[1].reason == "haproxy: dead"
@@ -257,7 +258,7 @@ def test_will() -> None:
     will = made.will()
     assert {(bequest.pdu[1], bequest.pdu[2]) for bequest in will.bequests} == {(51, 0)}
     assert {bequest.destination for bequest in will.bequests} == {PEER, LOWER}
-    assert [held.ip for held in will.addresses] == [OTHER_VIP.ip]
+    assert [vip.ip for held in will.holdings for vip in held.addresses] == [OTHER_VIP.ip]
 
 
 def test_adopt_the_same_plan_changes_nothing() -> None:
@@ -294,7 +295,7 @@ def test_adopt_another_vrid_is_a_new_start() -> None:
 def test_adopt_weighs_facts_anew() -> None:
     made = router()
     made.handle(TIMER, LED)
-    assert changes(made.adopt(plan(replace(PLAN, track=("haproxy",))), LED + 1)) == [("web", MASTER, FAULT)]
+    assert changes(made.adopt(plan(replace(PLAN, track=(Track("haproxy"),))), LED + 1)) == [("web", MASTER, FAULT)]
     assert changes(made.adopt(plan(PLAN), LED + 2)) == [("web", FAULT, BACKUP)]
 
 
@@ -324,22 +325,22 @@ class Pair:
 
     def __init__(self) -> None:
         a, b = IPv4Address("192.0.2.11"), IPv4Address("192.0.2.12")
-        self.plans = {
+        self.plans: dict[Address, VrrpPlan] = {
             a: replace(PLAN, priority=150, source=a, peers=(b,)),
             b: replace(PLAN, priority=100, source=b, peers=(a,)),
         }
         self.now_us = NOW
-        self.routers: dict[IPv4Address, Router] = {}
+        self.routers: dict[Address, Router] = {}
         self.whole = True
-        self.log: list[tuple[Micros, IPv4Address, str]] = []  # since NOW
+        self.log: list[tuple[Micros, Address, str]] = []  # since NOW
         self.a, self.b = a, b
 
-    def start(self, who: IPv4Address) -> None:
+    def start(self, who: Address) -> None:
         self.routers[who] = made = Router(plan(self.plans[who]), self.now_us)
         made.handle(LINK, self.now_us)
         self.carry(who, made.handle(START, self.now_us))
 
-    def carry(self, who: IPv4Address, actions: list[Action]) -> None:
+    def carry(self, who: Address, actions: list[Action]) -> None:
         for action in actions:
             match action:
                 case Transmit(interface, source, to, pdu):
@@ -363,7 +364,7 @@ class Pair:
             self.carry(who, self.routers[who].handle(TIMER, due_us))
         self.now_us = NOW + until_us
 
-    def said(self, who: IPv4Address, since_us: Micros) -> list[tuple[Micros, str]]:
+    def said(self, who: Address, since_us: Micros) -> list[tuple[Micros, str]]:
         return [(at - since_us, text) for at, one, text in self.log if one == who and at >= since_us]
 
 

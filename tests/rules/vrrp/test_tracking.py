@@ -4,9 +4,10 @@ import pytest
 from tests.rules.vrrp.example import NOW, PLAN
 
 from firstmate.model.messages import FactChanged, FactView
+from firstmate.model.plan import Track
 from firstmate.vrrp.tracking import FACTS_MAX, Facts, link_fact
 
-TRACKING = replace(PLAN, track=("haproxy", "disk"))
+TRACKING = replace(PLAN, track=(Track("haproxy"), Track("disk")))
 LINK = FactChanged(link_fact("eth0"), up=True, why="", at_us=NOW)
 HAPROXY = FactChanged("haproxy", up=True, why="", at_us=NOW, generation=2)
 DISK = FactChanged("disk", up=True, why="", at_us=NOW)
