@@ -83,6 +83,9 @@ def bind(spot: Spot) -> BindPlan | None:
     if not host:
         return BindPlan(number)
     address = IPv4Address(0) if host == "*" else _host_of(spot, host, digits)
+    if address is not None and address.version == 6 and address.is_link_local:
+        hint = f'":{number}" listens on every other address of the virtual routers'
+        return spot.error(Code.UNUSABLE_ADDRESS, f"{address} is good on one link only", hint)
     return None if address is None else BindPlan(number, address)
 
 
