@@ -37,7 +37,7 @@ def _credentials() -> Path:
 
 
 def _read(path: Path, reference: str) -> Secret:
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:  # a pipe must not stop us
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
         found = os.fstat(opened.fileno())
         if not stat.S_ISREG(found.st_mode):
             message = f"{path} is not a regular file"
