@@ -219,7 +219,7 @@ def _judge_vip_clashes(draft: Draft, findings: Findings) -> None:
 def _judge_vmacs(draft: Draft, findings: Findings) -> None:
     seen: dict[str, Section] = {}
     for router in draft.routers:
-        vmac = families.vmac_of(router) if router.get("vrid") else None
+        vmac = families.vmac_of(router)
         if vmac is None:
             continue
         if vmac.name in seen:

@@ -3,7 +3,7 @@
 from ipaddress import IPv4Address
 
 import pytest
-from tests.rules.config.example import GOOD, edited, found, plan_of, problems_of, unmarked
+from tests.rules.config.example import GOOD, edited, found, plan_of, problems_of, unmarked, vrrp
 
 from firstmate.config.compile import check
 from firstmate.config.routers import skew_us
@@ -11,11 +11,6 @@ from firstmate.config.schema import Section
 from firstmate.model.units import MS, S
 
 SECOND = '\n[[vrrp]]\nname = "two"\nvrid = {}\nprefer = ["lb-b", "lb-a"]\naddresses = [{}]\n'
-
-
-def vrrp(line: str) -> str:
-    """GOOD with one more line in its [[vrrp]]."""
-    return edited(("vrid = 1", f"vrid = 1\n{line}"))
 
 
 def replaced(new: str) -> str:
@@ -86,10 +81,14 @@ def test_haproxy_can_only_be_tracked_where_it_is() -> None:
         vrrp("vmac = false"),
         vrrp('transport = ["multicast", "unicast"]\nttl = 3\nmulticast_group = "224.0.0.19"'),
         replaced("priority = { lb-a = 255, lb-b = 100 }").replace("10.0.1.100", "10.0.1.10"),  # the owner, RFC 5798
-        GOOD + SECOND.format(1, '"fe80::1/64", "2001:db8::100/64"') + 'transport = "multicast"\n',  # VRID 1 of each family
+        GOOD
+        + SECOND.format(1, '"fe80::1/64", "2001:db8::100/64"')
+        + 'transport = "multicast"\n',  # VRID 1 of each family
         vrrp('interface = "eth0"')
-        + SECOND.format(2, '"fe80::5/64"') + 'transport = "multicast"\ninterface = "eth0"\n'
-        + SECOND.format(2, '"fe80::5/64"').replace("two", "three") + 'transport = "multicast"\ninterface = "eth1"\n',
+        + SECOND.format(2, '"fe80::5/64"')
+        + 'transport = "multicast"\ninterface = "eth0"\n'
+        + SECOND.format(2, '"fe80::5/64"').replace("two", "three")
+        + 'transport = "multicast"\ninterface = "eth1"\n',
     ],
 )
 def test_no_problem(text: str) -> None:
