@@ -102,7 +102,7 @@ def place(router: Section, me: Node, draft: Draft, host: HostFacts, findings: Fi
         source=source,
         vips=vips,
         peers=_peers(router, me, others, source),
-        paths=tuple(_paths(router, me, Way(carrier, source, others), draft, host, findings)),
+        paths=tuple(_paths(router, me, Way(carrier, others), draft, host, findings)),
         routes=_routes(router, me, carrier, host, findings),
         rules=tuple(replace(each.rule, iif=for_node(each.iif, me.name) or "") for each in router.get("rules", ())),
     )
@@ -173,7 +173,6 @@ class Way:
     """Where the first path of a router leaves this host."""
 
     carrier: Interface
-    source: Address
     others: tuple[Node, ...]  # those that take part, ourselves excepted
 
 
@@ -182,13 +181,8 @@ def _paths(router: Section, me: Node, first: Way, draft: Draft, host: HostFacts,
     family, found = family_of(router), []
     for transport in transports_of(router)[1:]:
         source = _source(router, me, first.carrier, transport, findings)
-        if source is None:
-            continue
-        leaves: Interface | None = first.carrier
-        if router.get("interface") is None and source not in (first.source, *_own(first.carrier)):
-            leaves = _having(source, (*router.at, "transport"), host, findings)
-        if leaves is not None:
-            found.append(PathPlan(transport, leaves.name, source, _peers(router, me, first.others, source)))
+        if source is not None:
+            found.append(PathPlan(transport, first.carrier.name, source, _peers(router, me, first.others, source)))
     if {*transports_of(router)} == {Transport.MULTICAST}:
         return found
     mine, ends = more_of(me, family), [more_of(node, family) for node in first.others]

@@ -140,7 +140,7 @@ def test_ipv6_in_multicast_and_udp() -> None:
     ]
 
 
-def test_a_path_leaves_where_its_address_is() -> None:
+def test_every_transport_leaves_by_the_interface_of_the_adverts() -> None:
     host = HostFacts(
         "lb-a", (interface("eth0", "10.0.1.10/24", "fe80::a/64"), interface("eth1", "2001:db8::10/64", "fe80::b/64"))
     )
@@ -171,9 +171,6 @@ def test_a_second_transport_without_a_way_out() -> None:
         transport('["unicast", "multicast"]', GOOD6).replace('[[vrrp]]\nname = "web"', '[[vrrp]]\nname = «"web"»')
     )
     assert found(text, host) == [("E309", *place)]  # eth0 has no link-local address
-    text, place = unmarked(transport('«["multicast", "udp"]»\nsource = { lb-b = "2001:db8::11" }', GOOD6))
-    host = HostFacts("lb-a", (interface("eth0", "10.0.1.10/24", "fe80::a/64"),))
-    assert "E309" in [code for code, *_ in found(text, host)]
 
 
 def test_addresses_in_other_families_are_no_peers() -> None:
