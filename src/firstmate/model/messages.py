@@ -30,6 +30,28 @@ class RouterState(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class PathView:
+    """One way to a peer of a virtual router, and when an advert last came on it."""
+
+    peer: Address
+    transport: str  # Transport value
+    address: Address  # the peer's on this path
+    heard_at_us: Micros | None  # None: never
+
+
+@dataclass(frozen=True, slots=True)
+class Oddity:
+    """Something wrong that goes on now: two MASTERs, a foreign VRID, another interval, a one-way link, ..."""
+
+    code: str  # stable, for machines
+    source: str  # who causes it
+    text: str  # one sentence without a full stop
+    since_us: Micros
+    last_us: Micros
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class RouterView:
     """One virtual router as pulse sees it now."""
 
@@ -48,6 +70,8 @@ class RouterView:
     addresses: tuple[str, ...]  # "10.0.1.100/24"
     held: bool  # our addresses are on the interface
     counters: dict[str, int]
+    paths: tuple[PathView, ...] = ()
+    oddities: tuple[Oddity, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +80,7 @@ class FactView:
     up: bool
     why: str
     at_us: Micros
+    value: int | None = None  # as in FactChanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +108,8 @@ class Snapshot:
     facts: tuple[FactView, ...]
     peers: tuple[PeerView, ...]
     counters: dict[str, int]  # router-wide: checksum_errors, version_errors, vrid_errors, dropped_messages, ...
+    oddities: tuple[Oddity, ...] = ()  # those of no virtual router of ours
+    whole: bool = True  # False: `routers` holds those that changed, and a share of the others in turn
 
 
 @dataclass(frozen=True, slots=True)

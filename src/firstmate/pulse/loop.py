@@ -272,7 +272,7 @@ class Loop:
         while len(self._complained) > COMPLAINTS_KNOWN_MAX:
             del self._complained[next(iter(self._complained))]
         self._seq += 1
-        routers = self._router.views(self._courier.held)
+        routers = self._router.views(self._courier.held, now_us)
         counters = dict(self._router.counters)
         counters |= {"dropped_messages": self._ops.dropped, "kernel_failures": self._courier.failures}
         facts = self._router.fact_views()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from firstmate.model.addresses import Address
-from firstmate.model.plan import OWNER, Transport, VrrpPlan
+from firstmate.model.plan import OWNER, Auth, Transport, VrrpPlan
 from firstmate.model.units import format_duration
 from firstmate.vrrp.instance import Heard
 from firstmate.vrrp.packet import (
@@ -37,6 +37,7 @@ class Datagram:
     destination: Address
     ttl: int
     pdu: bytes
+    udp: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def examine(datagram: Datagram, plan: VrrpPlan) -> tuple[Heard, list[Remark]]:
 
 def _check_version_2(advert: Advert, plan: VrrpPlan) -> None:
     """Authentication and interval of version 2 (RFC 3768, 7.1; RFC 2338, 5.3.6 for PASS)."""
-    wanted = AUTH_PASS if plan.auth_pass else AUTH_NONE
+    wanted = AUTH_PASS if plan.auth is Auth.PASS else AUTH_NONE
     if advert.auth_type not in (AUTH_NONE, AUTH_PASS, AUTH_AH):
         raise BadAdvert(Refusal.INVALID_AUTH_TYPE, f"authentication type {advert.auth_type}")
     if advert.auth_type != wanted:

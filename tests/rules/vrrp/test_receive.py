@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from tests.rules.vrrp.example import OTHER_VIP, OURS, PEER, PLAN, STRANGER, VIP
 from tests.vectors.vrrp.captures import CapturedAdvert, adverts
 
-from firstmate.model.plan import OWNER, ChecksumForm, Transport, VrrpPlan
+from firstmate.model.plan import OWNER, Auth, ChecksumForm, Transport, VrrpPlan
 from firstmate.model.units import MS, S
 from firstmate.vrrp.instance import Heard
 from firstmate.vrrp.packet import GROUP_IPV4, Advert, BadAdvert, Refusal, encode
 from firstmate.vrrp.receive import Datagram, examine, unwrap
 
 UNI, MULTI = PLAN, replace(PLAN, transport=Transport.MULTICAST, peers=())
-V2, PASS = replace(PLAN, version=2), replace(PLAN, version=2, auth_pass=b"abc")
+V2, PASS = replace(PLAN, version=2), replace(PLAN, version=2, auth=Auth.PASS, auth_pass=b"abc")
 ADVERT = Advert(3, 50, 101, S, (VIP.ip,))
 OLD = replace(ADVERT, version=2)
 SECRET = replace(OLD, auth_type=1, auth_data=b"abc")
@@ -167,6 +167,7 @@ def test_captured_packet_is_heard(seen: CapturedAdvert) -> None:  # C21, from th
         peers=(found.source,),
         transport=Transport.MULTICAST if found.destination == GROUP_IPV4 else Transport.UNICAST,
         checksum=ChecksumForm.PLAIN if seen.checksum_ok_with == ("plain",) else ChecksumForm.PSEUDO,
+        auth=Auth.PASS if seen.auth_type == 1 else Auth.NONE,
         auth_pass=seen.auth_data if seen.auth_type == 1 else b"",
     )
     try:
