@@ -104,7 +104,7 @@ def _routers(rng: Random, count: int) -> list[tuple[VrrpPlan, tuple[int, ...]]]:
         interface="eth0",
         source=IPv4Address(NETWORK),
         vips=_vips(rng, 200),
-        transport=rng.choice(tuple(Transport)),
+        transport=rng.choice((Transport.UNICAST, Transport.MULTICAST)),
         preempt=rng.random() < 0.7,
         preempt_delay_us=rng.choice((0, 0, rng.randint(1, 5), long)) * interval_us,
         checksum=rng.choice(tuple(ChecksumForm)) if version == 3 else ChecksumForm.PSEUDO,

@@ -16,7 +16,7 @@ from firstmate.vrrp.instance import Event as InstanceEvent
 from firstmate.vrrp.instance import Fault, Initialize, PeerGone, Signal, Unfit
 from firstmate.vrrp.member import Member
 from firstmate.vrrp.packet import BadAdvert, Refusal
-from firstmate.vrrp.receive import Datagram, examine
+from firstmate.vrrp.receive import Datagram, Receiver
 from firstmate.vrrp.tracking import Facts
 
 NOTICES_MAX = 256  # different things said; beyond that only counters speak
@@ -174,7 +174,7 @@ class Router:
         if datagram.source == one.plan.source:
             return []  # our own multicast, or somebody with our address: nothing to learn
         try:
-            heard, remarks = examine(datagram, one.plan)
+            heard, remarks = Receiver(one.plan).examine(datagram, 0)
         except BadAdvert as error:
             return self._refuse(one, datagram.source, error, now_us)
         one.heard_at_us = now_us
@@ -193,6 +193,8 @@ class Router:
     def _refuse(self, one: Member, source: Address, error: BadAdvert, now_us: Micros) -> list[Action]:
         counter = error.reason.value
         one.counters[counter] += 1
+        if error.reason is Refusal.IGNORED:
+            return []
         if counter in self.counters:
             self.count(counter)
         hint = _HINTS.get(error.reason, "")
