@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from firstmate.model.addresses import Address
 from firstmate.model.plan import OWNER, Auth, ChecksumForm, PathPlan, Transport, VrrpPlan
@@ -23,6 +23,7 @@ from firstmate.vrrp.packet import (
     GROUP_IPV6,
     HEADER_OCTETS,
     PROTOCOL,
+    TRAILER_OCTETS,
     TTL,
     Advert,
     BadAdvert,
@@ -106,10 +107,33 @@ class _Way:
     """A path as the receiver sees it."""
 
     path: PathPlan
-    senders: dict[Address, Address]  # where a peer is reached on it -> its primary address
+    senders: dict[bytes, Address]  # where a peer is reached on it -> its primary address
 
 
-_Answer = tuple[Heard, list[Remark]]
+_Answer: TypeAlias = tuple[Heard, list[Remark]]
+_Sender: TypeAlias = tuple[str, bytes, bool]  # whose mark it is: the same adverts come by each path
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An advert that was heard, and what all of it but a trailer gave."""
+
+    datagram: Datagram
+    answer: _Answer
+    form: ChecksumForm
+    signed: bool
+
+    def is_like(self, other: Datagram) -> bool:
+        """`other` has the same octets, checksum and trailer aside."""
+        mine = self.datagram
+        return (mine.source, mine.destination, mine.interface, mine.ttl, mine.udp, mine.ah) == (
+            other.source,
+            other.destination,
+            other.interface,
+            other.ttl,
+            other.udp,
+            other.ah,
+        )
 
 
 class Receiver:
@@ -124,8 +148,8 @@ class Receiver:
         self.form = ChecksumForm.PSEUDO
         self.skew_us: Micros | None = None
         self.ah_sequence = 0
-        self._marks: Marks[tuple[str, Address, bool]] = Marks(MARKS_MIN)
-        self._answers: dict[bytes, tuple[Datagram, _Answer, ChecksumForm]] = {}
+        self._marks: Marks[_Sender] = Marks(MARKS_MIN)
+        self._answers: dict[bytes, _Known] = {}
         self.adopt(plan)
 
     def adopt(self, plan: VrrpPlan) -> None:
@@ -143,63 +167,84 @@ class Receiver:
         self._ours = set(self._our_list)
         self._ways: dict[tuple[str, Transport], list[_Way]] = {}
         for path in plan.all_paths:
-            way = _Way(path, dict(zip(path.peers, plan.peers, strict=False)))
+            way = _Way(path, {at.packed: peer for at, peer in zip(path.peers, plan.peers, strict=False)})
             self._ways.setdefault((path.interface, path.transport), []).append(way)
-        self._own = {path.source for path in plan.all_paths}
+        self._own = {path.source.packed for path in plan.all_paths}
         self._marks.limit = max(MARKS_MIN, sum(len(path.peers) for path in plan.all_paths))
         self._answers.clear()
 
     def examine(self, datagram: Datagram, utc_us: Micros) -> _Answer:
         """Checks 2..23; `utc_us`: the time of day, for signed adverts. Raises `BadAdvert`."""
-        known = self._answers.get(datagram.pdu)
-        if known is not None and known[0] == datagram:
-            self.form = known[2]
-            return known[1]
-        self._check_carrier(datagram)
-        way = self._find_way(datagram)
-        self._check_ttl(datagram)
+        known = self._recall(datagram)
+        if known is not None and not known.signed:
+            self.form = known.form
+            return known.answer
+        who = datagram.interface, datagram.source.packed, datagram.udp
+        if known is None:
+            self._check_carrier(datagram, who)
+        pdu, plan = datagram.pdu, self.plan
         end, form = check(
-            datagram.pdu,
+            pdu,
             datagram.source,
             datagram.destination,
-            self.plan.checksum,
-            version=self.plan.version,
+            plan.checksum,
+            version=plan.version,
             trailer=self._verifier is not None,
         )
-        sequence = self._check_trailer(datagram, end, utc_us)
-        octets = datagram.pdu[HEADER_OCTETS : HEADER_OCTETS + len(self._our_octets)]
-        same = octets == self._our_octets and datagram.pdu[3] == len(self._our_list)
-        advert = read(datagram.pdu, datagram.source.version, self._our_list if same else None)
-        if advert.version == 2:
-            sequence = self._check_version_2(datagram, advert, sequence)
-        self._check_content(datagram, advert)
-        sender = self._check_sender(datagram, advert, way, signed=len(datagram.pdu) > end)
-        if self.plan.priority == OWNER and self.plan.owner_ignore_adverts:
-            raise BadAdvert(Refusal.IGNORED, "we own the addresses")
+        sequence = self._check_trailer(datagram, end, who, utc_us)
+        if known is None:
+            answer, sequence = self._judge(datagram, end, who, sequence)
+        else:
+            answer = known.answer
         # Every check was passed: from here on we learn.
-        remarks = list(self._remarks(advert, datagram.source, known=sender is not None))
-        if sequence is not None:
-            remarks += self._learn(datagram, sequence, utc_us)
-        if self.plan.checksum is ChecksumForm.AUTO:
+        if plan.checksum is ChecksumForm.AUTO:
             self.form = form
-        interval_us = advert.interval_us or self.plan.advert_interval_us
-        answer = Heard(advert.priority, interval_us, sender or datagram.source), remarks
-        if sequence is None:
-            if len(self._answers) >= ANSWERS_MAX:
-                self._answers.clear()
-            self._answers[datagram.pdu] = datagram, answer, self.form
+        if known is None and self._ah_key is None:
+            self._answers[_stem(pdu, end)] = _Known(datagram, answer, self.form, len(pdu) > end)
+            if len(self._answers) > ANSWERS_MAX:
+                del self._answers[next(iter(self._answers))]
+        if sequence is not None:
+            heard, remarks = answer
+            answer = heard, remarks + self._learn(datagram, who, sequence, utc_us)
         return answer
 
-    def _check_carrier(self, datagram: Datagram) -> None:
-        """Checks 2..5."""
+    def _recall(self, datagram: Datagram) -> _Known | None:
+        """A steady MASTER repeats itself, octet by octet, but for what signs it: that alone is then checked."""
+        known = self._answers.get(datagram.pdu)
+        if known is None and self._verifier is not None:
+            known = self._answers.get(_stem(datagram.pdu, len(datagram.pdu) - TRAILER_OCTETS))
+        return known if known is not None and known.is_like(datagram) else None
+
+    def _judge(self, datagram: Datagram, end: int, who: _Sender, sequence: int | None) -> tuple[_Answer, int | None]:
+        """Checks 13..23: what they give, and the sequence of an AH where there is one."""
+        pdu, plan = datagram.pdu, self.plan
+        same = pdu.startswith(self._our_octets, HEADER_OCTETS) and pdu[3] == len(self._our_list)
+        advert = read(pdu, datagram.source.version, self._our_list if same else None)
+        if advert.version == 2:
+            sequence = self._check_version_2(datagram, advert, who, sequence)
+        self._check_content(datagram, advert)
+        sender = self._check_sender(datagram, advert, who, signed=len(pdu) > end)
+        if plan.priority == OWNER and plan.owner_ignore_adverts:
+            raise BadAdvert(Refusal.IGNORED, "we own the addresses")
+        heard = Heard(advert.priority, advert.interval_us or plan.advert_interval_us, sender or datagram.source)
+        return (heard, list(self._remarks(advert, datagram.source, known=sender is not None))), sequence
+
+    def _check_carrier(self, datagram: Datagram, who: _Sender) -> None:
+        """Checks 2..7."""
         if (datagram.ah is not None) is not (self._method is Auth.AH):
             raise BadAdvert(Refusal.AUTH_TYPE_MISMATCH, "without AH" if datagram.ah is None else "in AH")
         if len(datagram.pdu) < HEADER_OCTETS:
             raise BadAdvert(Refusal.PACKET_LENGTH, f"{len(datagram.pdu)} octets are no VRRP header")
         if datagram.pdu[1] != self.plan.vrid or datagram.source.version != self.plan.family:
             raise BadAdvert(Refusal.VRID, f"VRID {datagram.pdu[1]} of IPv{datagram.source.version}")
-        if datagram.source in self._own:
+        if who[1] in self._own:
             raise BadAdvert(Refusal.IGNORED, "it is our own, or somebody has our address")
+        way = self._find_way(datagram)
+        if way.path.transport is Transport.MULTICAST:
+            if datagram.ttl != TTL:
+                raise BadAdvert(Refusal.IP_TTL, f"TTL {datagram.ttl}: it crossed a router")
+        elif datagram.ttl < self.plan.min_ttl:
+            raise BadAdvert(Refusal.IP_TTL, f"TTL {datagram.ttl}, we want at least {self.plan.min_ttl}")
 
     def _find_way(self, datagram: Datagram) -> _Way:
         """Check 6: does any of our paths lead here?"""
@@ -215,17 +260,9 @@ class Receiver:
         if not ways or to.is_multicast:
             ours = ", ".join(sorted({path.transport.value for path in self.plan.all_paths}))
             raise BadAdvert(Refusal.ADDRESS_LIST, f"sent to {to}{' in UDP' * datagram.udp}, but we use {ours}")
-        return next((way for way in ways if datagram.source in way.senders), ways[0])
+        return next((way for way in ways if datagram.source.packed in way.senders), ways[0])
 
-    def _check_ttl(self, datagram: Datagram) -> None:
-        """Check 7."""
-        if datagram.destination == self._group:
-            if datagram.ttl != TTL:
-                raise BadAdvert(Refusal.IP_TTL, f"TTL {datagram.ttl}: it crossed a router")
-        elif datagram.ttl < self.plan.min_ttl:
-            raise BadAdvert(Refusal.IP_TTL, f"TTL {datagram.ttl}, we want at least {self.plan.min_ttl}")
-
-    def _check_trailer(self, datagram: Datagram, end: int, utc_us: Micros) -> int | None:
+    def _check_trailer(self, datagram: Datagram, end: int, who: _Sender, utc_us: Micros) -> int | None:
         """Check 12: the sequence of a signed advert, None when it need not be signed and is not."""
         pdu = datagram.pdu
         if len(pdu) == end:
@@ -233,15 +270,14 @@ class Receiver:
                 raise BadAdvert(Refusal.AUTH_EXT_MISSING, "not signed")
             return None
         assert self._verifier is not None, "check() lets a trailer pass only then"
-        mark = self._marks.get(_marked(datagram))
-        return self._verifier.verify(pdu[:end], pdu[end:], datagram.source, utc_us, mark)
+        return self._verifier.verify(pdu[:end], pdu[end:], datagram.source, utc_us, self._marks.get(who))
 
-    def _check_version_2(self, datagram: Datagram, advert: Advert, sequence: int | None) -> int | None:
+    def _check_version_2(self, datagram: Datagram, advert: Advert, who: _Sender, sequence: int | None) -> int | None:
         """Checks 13..16 (RFC 3768, 7.1; RFC 2338, 5.3.6); the sequence of an AH, or the one given."""
         auth.check_type(advert.auth_type, self._auth_type)
         if self._ah_key is not None:
             assert datagram.ah is not None, "check 2"
-            sequence = verify_ah(datagram.ah, datagram.pdu, self._ah_key, self._marks.get(_marked(datagram)))
+            sequence = verify_ah(datagram.ah, datagram.pdu, self._ah_key, self._marks.get(who))
         # No constant-time comparison: the password itself crosses the wire in clear.
         elif self._method is Auth.PASS and advert.auth_data != self._password:
             raise BadAdvert(Refusal.AUTH_FAILURE, "another password")
@@ -265,9 +301,10 @@ class Receiver:
             if datagram.destination == self._group and not datagram.source.is_link_local:
                 raise BadAdvert(Refusal.ADDRESS_LIST, f"multicast of {datagram.source}, which is not link-local")
 
-    def _check_sender(self, datagram: Datagram, advert: Advert, way: _Way, *, signed: bool) -> Address | None:
+    def _check_sender(self, datagram: Datagram, advert: Advert, who: _Sender, *, signed: bool) -> Address | None:
         """Check 22, and that nobody else uses our VRID. Gives the primary address of a peer, None for a stranger."""
-        sender = way.senders.get(datagram.source)
+        way = self._find_way(datagram)
+        sender = way.senders.get(who[1])
         if sender is None:
             multicast = way.path.transport is Transport.MULTICAST
             if not multicast and (signed or self.plan.check_source):  # only peers have a mark against replay
@@ -276,17 +313,19 @@ class Receiver:
                 raise BadAdvert(Refusal.VRID_CLASH, f"{datagram.source} uses this VRID for other addresses")
         return sender
 
-    def _learn(self, datagram: Datagram, sequence: int, utc_us: Micros) -> Iterator[Remark]:
-        self._marks.move(_marked(datagram), sequence)
+    def _learn(self, datagram: Datagram, who: _Sender, sequence: int, utc_us: Micros) -> list[Remark]:
+        self._marks.move(who, sequence)
         if self._verifier is None:
             self.ah_sequence = max(self.ah_sequence, sequence)
-            return
+            return []
         self.skew_us = skew_us(sequence, utc_us)
         plan = self._verifier.plan
-        if not plan.monotonic and abs(self.skew_us) > plan.window_us // 2:
-            window = format_duration(plan.window_us)
-            text = f"{datagram.source}: {describe_skew(self.skew_us)}; beyond {window} it is refused"
-            yield Remark("clock-skew", text)
+        if plan.monotonic or abs(self.skew_us) <= plan.window_us // 2:
+            return []
+        text = (
+            f"{datagram.source}: {describe_skew(self.skew_us)}; beyond {format_duration(plan.window_us)} it is refused"
+        )
+        return [Remark("clock-skew", text)]
 
     def _remarks(self, advert: Advert, source: Address, *, known: bool) -> Iterator[Remark]:
         """Checks 18 and 21, and what else an operator should know."""
@@ -295,7 +334,8 @@ class Receiver:
             said, own = format_duration(advert.interval_us), format_duration(plan.advert_interval_us)
             text = f"{source} advertises every {said}, we every {own}; while it is MASTER its interval counts"
             yield Remark("interval-differs", text, Refusal.ADV_INTERVAL.value)
-        if len(advert.addresses) != len(self._ours) or set(advert.addresses) != self._ours:
+        ours = self._our_list
+        if advert.addresses is not ours and (len(advert.addresses) != len(ours) or set(advert.addresses) != self._ours):
             theirs = " ".join(map(str, advert.addresses[:4])) or "none"
             text = f"{source} advertises other addresses ({theirs}) than ours; make the two configurations equal"
             yield Remark("addresses-differ", text, Refusal.ADDRESS_LIST.value)
@@ -305,6 +345,6 @@ class Receiver:
             yield Remark("two-owners", f"{source} also claims to own the addresses (priority 255)")
 
 
-def _marked(datagram: Datagram) -> tuple[str, Address, bool]:
-    """Whose mark it is: the same adverts come by each path."""
-    return datagram.interface, datagram.source, datagram.udp
+def _stem(pdu: bytes, end: int) -> bytes:
+    """What a steady MASTER repeats: all of it, or when it is signed, what is neither trailer nor checksum."""
+    return pdu if end == len(pdu) else pdu[:6] + pdu[8:end]
