@@ -288,7 +288,7 @@ class Loop:
     def _release_leftovers(self) -> None:
         """First the adverts with priority 0, then the addresses."""
         found = self._courier.leftovers()
-        self._carry(self._router.release_leftovers({address.ip for _, address in found}), clock_us())
+        self._carry(self._router.release_leftovers({address.ip for _, address in found}, clock_us()), clock_us())
         for interface, address in found:
             self._courier.remove(interface, address)
 

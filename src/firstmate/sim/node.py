@@ -136,7 +136,7 @@ class Node:
         router = self.router = self._build(self.plan, self.clock_us)
         self.paused, self.has_let_go, self._will = False, False, Will((), ())
         self._disturb("pulse starts")
-        self._carry(router.release_leftovers({vip.ip for vip in self.held}))
+        self._carry(router.release_leftovers({vip.ip for vip in self.held}, self.clock_us))
         self.held = set()
         self._feed_link_facts()
         self._feed(Signal.STARTUP)

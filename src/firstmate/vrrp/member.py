@@ -6,7 +6,7 @@ from typing import TypeAlias, assert_never
 
 from firstmate.model.addresses import Address
 from firstmate.model.messages import Bequest, Holding, Oddity, RouterState, RouterView
-from firstmate.model.plan import Route, Rule, Track, Vip, VrrpPlan
+from firstmate.model.plan import ChecksumForm, Route, Rule, Track, Vip, VrrpPlan
 from firstmate.model.units import Micros
 from firstmate.vrrp.announce import Announcer
 from firstmate.vrrp.instance import (
@@ -23,6 +23,7 @@ from firstmate.vrrp.instance import (
 )
 from firstmate.vrrp.packet import Refusal
 from firstmate.vrrp.paths import Path, Paths
+from firstmate.vrrp.receive import Receiver
 from firstmate.vrrp.sender import Sender, Transmit
 
 MASTER_TRANSITIONS, RELEASES = "master_transitions", "release_master"
@@ -80,6 +81,7 @@ class Member:
         self.since_us = now_us
         self.heard_at_us: Micros | None = None
         self.epoch = 0
+        self.utc_ahead_us: Micros = 0  # the time of day is so much ahead of `now_us`
         self.tracks: tuple[Track, ...] = ()  # what `tracking.needed_facts` found
         self.queued_us: Micros | None = None  # its place in the router's queue of deadlines
         self.contest: Contest | None = None  # only while MASTER
@@ -88,8 +90,8 @@ class Member:
         ) | {refusal.value: 0 for refusal in Refusal}
         self.counters |= dict.fromkeys([NEW_MASTER_REASON, NEXT_MASTER_REASON, PROTO_ERR_REASON], 0)
         self.sender = Sender(plan, udp_port)
+        self.receiver = Receiver(plan)
         self.paths = Paths(plan)
-        self._udp_port = udp_port
 
     @property
     def plan(self) -> VrrpPlan:
@@ -132,7 +134,7 @@ class Member:
         if not self.instance.advertise_again(due_us, now_us):
             return None
         self.counters[SENT] += 1
-        return self.sender.adverts(self.instance.priority)
+        return self._say(self.instance.priority, now_us)
 
     def announce_due(self, now_us: Micros) -> list[Action]:
         rounds = self.announcer.due(now_us)
@@ -148,7 +150,8 @@ class Member:
         self.instance.plan = self.announcer.plan = plan
         if plan.priority != before.priority:
             self.instance.priority = plan.priority  # what is tracked is weighed next
-        self.sender = Sender(plan, self._udp_port)
+        self.sender.adopt(plan)
+        self.receiver.adopt(plan)
         self.paths = Paths(plan)
         if not isinstance(self.instance.state, Master):
             return []
@@ -172,9 +175,9 @@ class Member:
             out += self.announce_due(now_us)
         return out
 
-    def resign_leftovers(self, vips: tuple[Vip, ...]) -> list[Action]:
+    def resign_leftovers(self, vips: tuple[Vip, ...], now_us: Micros) -> list[Action]:
         """A killed predecessor left these on the interface: end its mastership politely."""
-        return [*self.sender.adverts(0), Release(self.plan.name, vips, self.plan.routes, self.plan.rules)]
+        return [*self._say(0, now_us), Release(self.plan.name, vips, self.plan.routes, self.plan.rules)]
 
     def will(self) -> tuple[tuple[Bequest, ...], Holding | None]:
         """What the supervisor is to say and take away should we be killed now."""
@@ -235,6 +238,13 @@ class Member:
         contest.last_us = now_us
         return contest.adverts
 
+    def _say(self, priority: int, now_us: Micros) -> Sequence[Transmit]:
+        if self.plan.checksum is ChecksumForm.AUTO:
+            self.sender.use_form(self.receiver.form)
+        if self.receiver.ah_sequence:
+            self.sender.ah_sequence.heard(self.receiver.ah_sequence)
+        return self.sender.adverts(priority, now_us + self.utc_ahead_us)
+
     def _judge_change(self, *, was_master: bool) -> None:
         """Why mastership came or went (RFC 6527, vrrpv3OperationsNewMasterReason)."""
         if isinstance(self.instance.state, Master):
@@ -250,7 +260,7 @@ class Member:
             case Advertise(priority):
                 self.counters[SENT] += 1
                 self.counters[SENT_ZERO] += priority == 0
-                return self.sender.adverts(priority)
+                return self._say(priority, now_us)
             case Addresses.CLAIM:
                 self.epoch += 1
                 self.counters[MASTER_TRANSITIONS] += 1

@@ -10,7 +10,7 @@ from typing import TypeAlias, assert_never
 
 from firstmate.model.addresses import Address
 from firstmate.model.messages import FactChanged, FactView, Oddity, RouterState, RouterView, Will
-from firstmate.model.plan import Plan, Transport, VrrpPlan
+from firstmate.model.plan import Auth, Plan, Transport, VrrpPlan
 from firstmate.model.units import MS, Micros
 from firstmate.vrrp import member
 from firstmate.vrrp.deadlines import Deadlines
@@ -18,9 +18,9 @@ from firstmate.vrrp.instance import Event as InstanceEvent
 from firstmate.vrrp.instance import Fault, Heard, Initialize, Master, PeerGone, Reprioritized, Signal, Unfit
 from firstmate.vrrp.member import CONTEST_ADVERTS, Member
 from firstmate.vrrp.oddities import Oddities
-from firstmate.vrrp.packet import FIRST_OCTETS, HEADER_OCTETS, BadAdvert, Refusal
+from firstmate.vrrp.packet import FIRST_OCTETS, HEADER_OCTETS, PROTO_ERR_REASON, BadAdvert, Refusal
 from firstmate.vrrp.paths import Path
-from firstmate.vrrp.receive import Datagram, Remark, examine
+from firstmate.vrrp.receive import Datagram, Remark
 from firstmate.vrrp.sync import SyncGroup
 from firstmate.vrrp.tracking import Facts, needed_facts
 
@@ -62,17 +62,18 @@ _HINTS = {
 
 
 class Router:
-    """`utc_ahead_us`: what to add to `now_us` to have the time since 1970; kept right by the caller."""
+    """All virtual routers. Where `signs`, the caller keeps `utc_ahead_us` right."""
 
     def __init__(self, plan: Plan, now_us: Micros) -> None:
         self.plan = plan
-        self.utc_ahead_us: Micros = 0
+        self.signs = False  # does anything here need the time of day?
         self.facts = Facts()
         self.oddities = Oddities()
         self.counters: dict[str, int] = {
             refusal.value: 0 for refusal in (Refusal.PACKET_LENGTH, Refusal.CHECKSUM, Refusal.VERSION, Refusal.VRID)
         }
         self.members: dict[str, Member] = {}
+        self._utc_ahead_us: Micros = 0
         self._start_at_us: Micros | None = None
         self._new_master = False
         self._deadlines = Deadlines()
@@ -89,6 +90,17 @@ class Router:
         if self._start_at_us is None or (first is not None and first[0] < self._start_at_us):
             return first[0] if first else None
         return self._start_at_us
+
+    @property
+    def utc_ahead_us(self) -> Micros:
+        """What to add to `now_us` to have the time since 1970: signed adverts say it."""
+        return self._utc_ahead_us
+
+    @utc_ahead_us.setter
+    def utc_ahead_us(self, ahead_us: Micros) -> None:
+        self._utc_ahead_us = ahead_us
+        for one in self.members.values():
+            one.utc_ahead_us = ahead_us
 
     def handle(self, event: Event, now_us: Micros) -> list[Action]:
         match event:
@@ -133,7 +145,7 @@ class Router:
             text = f"an advert came with our own address {datagram.source}: another host has it, or a loop returns ours"
             return self._notice(one, "own-address", datagram.source, text, now_us)
         try:
-            heard, remarks = examine(datagram, one.plan)
+            heard, remarks = one.receiver.examine(datagram, now_us + self.utc_ahead_us)
         except BadAdvert as error:
             return self._refuse(one, datagram.source, error, now_us)
         path = one.paths.of(datagram.source, heard.sender, udp=datagram.udp)
@@ -146,16 +158,16 @@ class Router:
         before = one.master
         out += self._step(one, heard, now_us)
         self._new_master |= one.master != before
-        if said is not None and heard.priority and not remarks and one.plan.hmac is None:
+        if said is not None and heard.priority and not remarks and not one.plan.hmac and one.plan.auth is not Auth.AH:
             self._learn_by_heart(said, one, heard, path)
         return out
 
-    def release_leftovers(self, found: set[Address]) -> list[Action]:
+    def release_leftovers(self, found: set[Address], now_us: Micros) -> list[Action]:
         """Addresses with our mark that a killed predecessor left: resign, release; call before STARTUP."""
         out: list[Action] = []
         for one in self.members.values():
             if vips := tuple(vip for vip in one.plan.vips if vip.ip in found):
-                out += one.resign_leftovers(vips)
+                out += one.resign_leftovers(vips, now_us)
         return out
 
     def adopt(self, plan: Plan, now_us: Micros) -> list[Action]:
@@ -224,6 +236,8 @@ class Router:
             one = kept.get(router.name) or Member(router, now_us, udp_port=plan.udp_port)
             one.instance.grouped = router.name in grouped
             self.members[router.name] = one
+        self.signs = any(one.plan.hmac or one.plan.auth is Auth.AH for one in self.members.values())
+        self.utc_ahead_us = self._utc_ahead_us
         self._groups = {}
         for group in plan.groups:
             together = SyncGroup(group, [self.members[name] for name in group.members if name in self.members])
@@ -323,6 +337,9 @@ class Router:
     def _refuse(self, one: Member, source: Address, error: BadAdvert, now_us: Micros) -> list[Action]:
         counter = error.reason.value
         one.counters[counter] += 1
+        if error.reason is Refusal.IGNORED:
+            return []
+        one.counters[member.PROTO_ERR_REASON] = PROTO_ERR_REASON.get(error.reason, 0)
         if counter in self.counters:
             self.count(counter)
         hint = _HINTS.get(error.reason, "")

@@ -116,7 +116,7 @@ def test_will_is_what_a_stop_would_do() -> None:
 
 def test_leftovers_are_resigned_first() -> None:
     member = Member(PLAN, NOW)
-    actions = member.resign_leftovers((VIP,))
+    actions = member.resign_leftovers((VIP,), NOW)
     assert sent([*actions]) == [(PEER, advert(0)), (LOWER, advert(0))]
     assert actions[2:] == [Release("web", (VIP,))]
 

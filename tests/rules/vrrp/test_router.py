@@ -11,7 +11,7 @@ from firstmate.model.units import MS, S, Micros
 from firstmate.vrrp.instance import PeerGone, Signal
 from firstmate.vrrp.member import Announce, Claim, Release
 from firstmate.vrrp.oddities import ODDITIES_MAX, SAY_AGAIN_US
-from firstmate.vrrp.packet import GROUP_IPV4, Advert, Refusal, encode
+from firstmate.vrrp.packet import GROUP_IPV4, PROTO_ERR_REASON, Advert, Refusal, encode
 from firstmate.vrrp.receive import Datagram
 from firstmate.vrrp.router import Action, Changed, Noticed, Router, same_router
 from firstmate.vrrp.sender import Transmit
@@ -163,7 +163,8 @@ def test_a_refused_advert_changes_a_counter_and_nothing_else(  # C52
     (after,) = made.views(set(), now_us)
     (oddity,) = after.oddities
     assert (oddity.code, oddity.source, oddity.count) == (notice.code, str(given.source), 1)
-    counted = before.counters | {counter: before.counters[counter] + 1}
+    reason = PROTO_ERR_REASON.get(Refusal(counter), 0)
+    counted = before.counters | {counter: before.counters[counter] + 1, "proto_err_reason": reason}
     assert after == replace(before, counters=counted, oddities=(oddity,))
     assert made.deadline_us == deadline_us
     assert made.counters == UNCOUNTED | ({wide: 1} if wide else {})
@@ -252,9 +253,9 @@ def test_a_fact_moves_who_tracks_it() -> None:
 
 def test_leftovers_of_each_virtual_router() -> None:
     made = Router(plan(PLAN, DB), NOW)
-    assert made.release_leftovers(set()) == []
-    assert made.release_leftovers({STRANGER}) == []
-    *adverts, release = made.release_leftovers({OTHER_VIP.ip})
+    assert made.release_leftovers(set(), NOW) == []
+    assert made.release_leftovers({STRANGER}, NOW) == []
+    *adverts, release = made.release_leftovers({OTHER_VIP.ip}, NOW)
     assert release == Release("db", (OTHER_VIP,))
     assert [(one.pdu[1], one.pdu[2]) for one in adverts if isinstance(one, Transmit)] == [(51, 0), (51, 0)]
 
