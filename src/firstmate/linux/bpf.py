@@ -43,6 +43,18 @@ ARP_AND_NEW_CONNECTIONS: Program = (
     (_RETURN, 0, 0, KEEP),
     (_RETURN, 0, 0, 0),
 )
+# On a netlink socket: all but routes and rules, and of these that one was removed; a route only with our mark (112).
+_DELROUTE, _NEWROUTE, _NEWRULE = (socket.htons(number) for number in (25, 24, 32))
+OUR_ROUTING_NEWS: Program = (
+    (_LOAD_HALF, 0, 0, 4),             # nlmsg_type
+    (_IF_EQUAL, 4, 0, _NEWROUTE),
+    (_IF_EQUAL, 3, 0, _NEWRULE),
+    (_IF_EQUAL, 0, 3, _DELROUTE),
+    (_LOAD_BYTE, 0, 0, 21),            # rtm_protocol
+    (_IF_EQUAL, 1, 0, 112),
+    (_RETURN, 0, 0, 0),
+    (_RETURN, 0, 0, KEEP),
+)
 # fmt: on
 
 
