@@ -12,7 +12,6 @@ from tests.lab.netns import MACS, Namespace, why_not
 
 from firstmate.linux.addresses import MARK_PROTOCOL
 from firstmate.linux.interfaces import read_host_facts
-from firstmate.linux.neighbours import ArpSocket
 from firstmate.linux.netlink import IfAddress, Link, Netlink
 from firstmate.model.plan import Vip
 
@@ -167,24 +166,3 @@ def test_host_facts_leave_out_what_is_ours(netlink: Netlink) -> None:
     netlink.add_address(Vip(IP, 24, "eth0"))
     eth0 = next(one for one in read_host_facts().interfaces if one.name == "eth0")
     assert (eth0.up, eth0.mac, [str(one) for one in eth0.addresses]) == (True, MAC, ["10.0.1.11/24"])
-
-
-def test_gratuitous_arp_leaves_with_the_interfaces_mac(space: Namespace) -> None:
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806)) as ear:
-        ear.bind(("peer0", 0x0806))
-        ear.settimeout(2)
-        voice = ArpSocket("eth0")
-        voice.announce(IP)
-        voice.close()
-        frame = ear.recv(2048)
-    assert frame.hex(" ", 2).startswith(
-        "ffff ffff ffff 0200 0000 000a 0806 0001 0800 0604 0001 0200 0000 000a 0a00 0164"
-    )
-
-
-def test_gratuitous_arp_on_an_interface_without_mac(space: Namespace) -> None:
-    voice = ArpSocket("lo")
-    voice.announce(IP)  # nothing to say, and no error
-    voice.close()
-    with pytest.raises(OSError, match="No such device"):
-        ArpSocket("nowhere0")

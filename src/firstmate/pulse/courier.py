@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from ipaddress import IPv4Address
 
-from firstmate.linux.neighbours import ArpSocket
+from firstmate.linux.neighbours import Announcer
 from firstmate.linux.netlink import IfAddress, Link, Netlink, News
 from firstmate.linux.sockets import VrrpSocket
 from firstmate.model.addresses import Address
@@ -27,7 +27,7 @@ class Courier:
         self.vrrp: dict[str, VrrpSocket] = {}
         self.failures = 0
         self.complaints: list[str] = []
-        self._arp: dict[str, ArpSocket] = {}
+        self._arp: dict[str, Announcer] = {}
         self._links: dict[int, Link] = {}
         self._addresses: set[tuple[int, Address]] = set()
         self._wanted: dict[str, list[Vip]] = {}  # by router: claimed and not released
@@ -209,7 +209,7 @@ class Courier:
             for vip in vips:
                 try:
                     if vip.dev not in self._arp:
-                        self._arp[vip.dev] = ArpSocket(vip.dev)
+                        self._arp[vip.dev] = Announcer(vip.dev)
                     self._arp[vip.dev].announce(vip.ip)
                 except OSError:
                     self.failures += 1
