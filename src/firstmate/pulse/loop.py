@@ -86,8 +86,10 @@ class Loop:
             self._feed(fact, now_us)
         self._feed(Signal.STARTUP, now_us)
 
-    def run(self) -> None:
+    def run(self, feed: Callable[[], None] = lambda: None) -> None:
+        """`feed` is called in each turn: who stops calling it hangs."""
         while not self._stopping:
+            feed()
             ready = self._sleep()
             now_us = clock_us()
             self._read(ready, now_us)
