@@ -121,10 +121,8 @@ def _plain_reader(kind: Any) -> Reader:
     def read(value: Any) -> Any:
         if value.__class__ is kind:
             return value
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            message = f"{_shown(value)} is not {kind.__name__}"
-            raise BadJson(message)
-        return value
+        message = f"{_shown(value)} is not {kind.__name__}"
+        raise BadJson(message)
 
     return read
 

@@ -23,7 +23,7 @@ from firstmate.ops.journal import Journal
 from firstmate.ops.log import Log
 from firstmate.policy.decide import deadline_us, decide
 from firstmate.policy.status_view import status
-from firstmate.policy.world import Action, Drain, Event, PlanLoaded, Prepare, Record, Tick, World, begin
+from firstmate.policy.world import Action, Drain, Event, PlanLoaded, Prepare, Record, StatusAsked, Tick, World, begin
 
 INBOX_MAX = 10_000  # events; a second's worth at the very worst
 BEAT_US: Micros = 1 * S
@@ -61,7 +61,8 @@ class Loop:
             self.dropped += 1
 
     def status(self) -> Status:
-        """The status document of this moment."""
+        """The status document of this moment; the next one is fresher."""
+        self.put(StatusAsked())
         return status(self.world, clock_us(), time.time_ns() // 1000)
 
     def stop(self) -> None:

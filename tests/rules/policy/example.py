@@ -14,6 +14,7 @@ from firstmate.model.plan import (
     Plan,
     Server,
     ServicePlan,
+    Track,
     Vip,
     VrrpPlan,
 )
@@ -26,7 +27,8 @@ NOW: Micros = 1_000 * S
 WALL: Micros = 1_795_000_000 * S
 A, B = IPv4Address("192.0.2.10"), IPv4Address("192.0.2.11")
 VIP = Vip(IPv4Address("192.0.2.100"), 24, "eth0")
-ROUTER = VrrpPlan("web", 7, 3, 254, 200 * MS, "eth0", A, (VIP,), (B,))
+TRACKED = (Track(HAPROXY_FACT), Track("disk"))
+ROUTER = VrrpPlan("web", 7, 3, 254, 200 * MS, "eth0", A, (VIP,), (B,), track=TRACKED)
 SERVICE = ServicePlan(
     "web",
     Mode.HTTP,
@@ -116,5 +118,5 @@ def texts(actions: list[Action]) -> list[str]:
 def serving(plan: Plan = PLAN, *routers: RouterView, peers: tuple[PeerView, ...] = (PEER,)) -> World:
     """HAProxy generation 1 (master 900, worker 901) serves; two servers are up; pulse has spoken."""
     started = ChildStarted("haproxy", 900, 1, NOW)
-    first = snapshot(*(routers or (LEADING,)), peers=peers)
+    first = snapshot(*(routers or (LEADING,)), peers=peers, facts=(UP,))
     return told(begin(plan, NOW), started, answer(), answer(NOW + 1), SERVERS, first)

@@ -166,9 +166,9 @@ def test_the_version_is_known_before_it_answers() -> None:
     assert (document.haproxy.version, document.haproxy.why) == ("2.6.12", "not started")
 
 
-def test_a_router_of_a_plan_of_before() -> None:
-    world = told(begin(replace(PLAN, routers=()), NOW), snapshot(LEADING))
-    assert seen(world).routers[0].advert_s == 0.0
+def test_a_router_of_a_plan_of_before_is_not_shown() -> None:
+    document = seen(told(begin(replace(PLAN, routers=()), NOW), snapshot(LEADING)))
+    assert (document.routers, document.nodes[0].states, document.nodes[0].priorities) == ((), {}, {})
 
 
 def test_version_2_skews_by_parts_of_a_second() -> None:
