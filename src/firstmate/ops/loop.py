@@ -13,7 +13,7 @@ from firstmate.ipc.channel import Channel, EndOfChannel
 from firstmate.linux.process import clock_us
 from firstmate.model import jsonable
 from firstmate.model.messages import Beat, Drained, FactChanged, KillHaproxy, StartHaproxy, WantSnapshot
-from firstmate.model.plan import CommandCheck, Plan
+from firstmate.model.plan import Plan
 from firstmate.model.status import Status
 from firstmate.model.units import S, Micros
 from firstmate.ops.checks import Checks
@@ -94,6 +94,7 @@ class Loop:
         except* Stop:
             await self._journal.flush()
         finally:
+            self._checks.stop()
             for channel in (self._pulse, self._supervisor):
                 loop.remove_reader(channel.fileno())
 
@@ -124,7 +125,7 @@ class Loop:
             for action in actions:
                 self._act(action, now_us)
             if isinstance(event, PlanLoaded):
-                self._checks.apply(tuple(one for one in event.plan.checks if isinstance(one, CommandCheck)))
+                self._checks.apply(event.plan.checks)
 
     async def _next_event(self, due_us: Micros) -> Event | None:
         """The next of the inbox; None when `due_us` comes first."""
