@@ -8,10 +8,13 @@ from firstmate.model.plan import (
     HAPROXY_FACT,
     Bind,
     CommandCheck,
+    FileCheck,
+    GroupPlan,
     HttpCheck,
     Mode,
     Node,
     Plan,
+    ProcessCheck,
     Server,
     ServicePlan,
     Track,
@@ -47,6 +50,18 @@ PLAN = Plan(
     digest="7c1e4f000000",
     source="/etc/firstmate/firstmate.toml",
 )
+NGINX = ProcessCheck("nginx", "nginx", rise=2, fall=2, init_fail=True)
+PRIO = FileCheck("prio", "/run/prio")
+RICH = replace(
+    PLAN,
+    routers=(
+        replace(ROUTER, track=(*TRACKED, Track("nginx", weight=-20), Track("prio"))),
+        replace(ROUTER, name="db", vrid=8, track=(Track("prio", weight=1), Track("disk", reverse=True))),
+    ),
+    checks=(DISK, NGINX, PRIO),
+    groups=(GroupPlan("all", ("web", "db")),),
+)
+"""Two virtual routers of one sync group, and every kind of check."""
 VIEW = RouterView(
     name="web",
     vrid=7,
