@@ -123,7 +123,8 @@ def _notes(router: RouterStatus) -> list[str]:
 
 def _oddity(router: str, odd: OddityStatus) -> str:
     text = odd.text if odd.text.startswith(router) else router + odd.text
-    return wrap(f"{text} ({odd.count} times since {_moment(odd.since)})", first="  ! ")
+    times = f"{odd.count} times " if odd.count > 1 else ""
+    return wrap(f"{text} ({times}since {_moment(odd.since)})", first="  ! ")
 
 
 def _path(path: PathStatus) -> str:

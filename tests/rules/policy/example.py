@@ -3,7 +3,17 @@
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from firstmate.model.messages import Beat, ChildStarted, FactView, PeerView, RouterState, RouterView, Snapshot
+from firstmate.model.messages import (
+    Beat,
+    ChildStarted,
+    FactView,
+    Oddity,
+    PathView,
+    PeerView,
+    RouterState,
+    RouterView,
+    Snapshot,
+)
 from firstmate.model.plan import (
     HAPROXY_FACT,
     Bind,
@@ -81,6 +91,12 @@ VIEW = RouterView(
 )
 LEADING = replace(
     VIEW, state=RouterState.MASTER, master=A, held=True, reason="heard nobody for 602 ms", heard_at_us=None
+)
+BY_VRRP = PathView(B, "unicast", B, NOW - 100 * MS)
+BY_UDP = PathView(B, "udp", IPv4Address("198.51.100.11"), NOW - 5 * S)
+ONE_WAY = Oddity("one-way", "192.0.2.11", "192.0.2.11 does not hear us", NOW - 10 * S, NOW - S, 7)
+FOREIGN = Oddity(
+    "vrid-clash", "192.0.2.99", "192.0.2.99 sends adverts for VRID 9, which is none of ours", NOW - S, NOW, 1
 )
 PEER = PeerView(
     B, connected=True, node="lb-b", config=PLAN.digest, states={"web": "BACKUP"}, priorities={"web": 253},
