@@ -159,3 +159,8 @@ def test_a_missing_interface_counts_as_down() -> None:
 def test_the_message_names_the_interfaces_of_a_link() -> None:
     (problem,) = problems_of(priorities(150, 100, '{ interface = { lb-a = "eth1", lb-b = "ens5" }, weight = -1 }'))
     assert problem.text.startswith("the link of eth1 or ens5 alone moves nothing")
+
+
+def test_a_check_without_a_name_is_tracked_by_nobody() -> None:
+    text = GOOD + CHECK.replace('name = "disk"\n', "")
+    assert [code for code, *_ in found(text)] == ["E111"]
