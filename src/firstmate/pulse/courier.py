@@ -10,7 +10,8 @@ from firstmate.model.addresses import Address
 from firstmate.model.messages import FactChanged
 from firstmate.model.plan import Plan, Vip, VrrpPlan
 from firstmate.model.units import S, Micros
-from firstmate.vrrp.member import Action, Announce, Claim, Release, Transmit
+from firstmate.vrrp.member import Action, Announce, Claim, Release
+from firstmate.vrrp.sender import Transmit
 from firstmate.vrrp.tracking import link_fact
 
 REPAIR_US: Micros = 1 * S  # how often an address that is missing is put back
