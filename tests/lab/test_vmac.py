@@ -54,6 +54,24 @@ def test_its_settings(space: Namespace, netlink: Netlink) -> None:
             assert setting(f"{family}/conf/vrrp.255/{name}") == value
 
 
+def test_it_speaks_ipv6_where_new_interfaces_do_not(space: Namespace, netlink: Netlink) -> None:
+    Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
+    link = vmac.prepare(netlink, V6, "eth0")
+    netlink.add_address(Vip(IP6, 64, V6.name))
+    assert {one.ip for one in netlink.addresses() if one.index == link.index} == {IP6}
+
+
+def test_it_is_in_the_vrf_of_its_parent(space: Namespace, netlink: Netlink) -> None:
+    try:
+        space.ip("link add blue type vrf table 1234")
+    except AssertionError as error:
+        pytest.skip(f"this kernel has no VRF: {error}")
+    space.ip("link set blue up", "link set eth0 master blue")
+    assert vmac.prepare(netlink, V4, "eth0").master == netlink.link("blue").index
+    space.ip("link set eth0 nomaster")
+    assert vmac.prepare(netlink, V4, "eth0").master == 0
+
+
 def test_ours_is_taken_over_with_what_is_on_it(space: Namespace, netlink: Netlink) -> None:
     before = vmac.prepare(netlink, V4, "eth0")
     netlink.add_address(Vip(IP, 32, V4.name))
@@ -122,12 +140,12 @@ def wire(space: Namespace) -> Iterator[socket.socket]:
     """Frames of every kind at the other end of the cable."""
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as end:
         end.bind(("peer0", 3))
-        end.settimeout(0.5)
+        end.settimeout(0.3)
         yield end
 
 
 def who_answers(wire: socket.socket, ip: Address) -> set[str]:
-    """The MACs that claim the address when it is asked for; waits until nobody has said anything for half a second."""
+    """The MACs that claim the address when it is asked for; waits until nobody has said anything for a while."""
     mac = wire.getsockname()[4]
     if isinstance(ip, IPv4Address):
         body = bytes.fromhex("0001080006040001") + mac + ASKER.packed + bytes(6) + ip.packed
