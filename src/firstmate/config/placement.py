@@ -95,8 +95,7 @@ def place(router: Section, me: Node, draft: Draft, host: HostFacts, findings: Fi
     if source is None or vips is None:
         return None
     _judge_tracked(router, draft, me, host, findings)
-    taking_part = priorities_of(router, draft)
-    others = tuple(node for node in nodes_of(draft) if node.name in taking_part and node.name != me.name)
+    others = _others(router, me, draft)
     return Placed(
         interface=carrier.name,
         source=source,
@@ -106,6 +105,12 @@ def place(router: Section, me: Node, draft: Draft, host: HostFacts, findings: Fi
         routes=_routes(router, me, carrier, host, findings),
         rules=tuple(replace(each.rule, iif=for_node(each.iif, me.name) or "") for each in router.get("rules", ())),
     )
+
+
+def _others(router: Section, me: Node, draft: Draft) -> tuple[Node, ...]:
+    """The other nodes that take part."""
+    taking_part = priorities_of(router, draft)
+    return tuple(node for node in nodes_of(draft) if node.name in taking_part and node.name != me.name)
 
 
 def _carrier(
@@ -286,11 +291,11 @@ def _names(interfaces: Iterable[Interface]) -> str:
     return ", ".join(names[:_LISTED_MAX]) + (" ..." if len(names) > _LISTED_MAX else "") if names else "none"
 
 
-def imagine(router: Section, me: Node) -> Placed:
+def imagine(router: Section, me: Node, draft: Draft) -> Placed:
     """A router on a host that nobody asked."""
     vips = tuple(
         Vip(vip.ip, vip.prefix, vip.dev if isinstance(vip.dev, str) else "eth0", vip.advertised)
         for _, vip in in_order(router)
     )
     source = me.address6 if family_of(router) == 6 and me.address6 is not None else me.address
-    return Placed("eth0", source, vips)
+    return Placed("eth0", source, vips, _peers(router, me, _others(router, me, draft), source))

@@ -203,6 +203,12 @@ def test_a_node_is_recognised_by_its_ipv6_address() -> None:
     assert plan_of(text, host).node == "lb-a"
 
 
+def test_the_imagined_host_has_its_peers() -> None:
+    plan = sample_plan(GOOD, "f")
+    assert plan is not None
+    assert plan.routers[0].peers == plan_of(GOOD).routers[0].peers != ()
+
+
 def test_imagined_host_of_an_ipv6_router() -> None:
     plan = sample_plan(with_ipv6(GOOD, "2001:db8::100/64", "fe80::1/64"), "f")
     assert plan is not None
