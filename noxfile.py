@@ -32,7 +32,9 @@ def types(session: nox.Session) -> None:
 @nox.session
 def rules(session: nox.Session) -> None:
     """What can be decided without root, sleep or network; with the coverage that may only rise."""
-    session.run(*PYTHON, "pytest", "tests/rules", "tests/test_tidy.py", *(session.posargs or ["--ratchet"]))
+    session.run(
+        *PYTHON, "pytest", "tests/rules", "tests/test_tidy.py", "tests/vectors", *(session.posargs or ["--ratchet"])
+    )
 
 
 @nox.session
