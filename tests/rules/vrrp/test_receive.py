@@ -198,6 +198,17 @@ IP = bytes.fromhex("45c00028000100 00ff701887 c000020b e0000012".replace(" ", ""
 PDU = bytes.fromhex("2104ff010001b587c633643d0000000000000000")
 
 
+AH = IP[:2] + b"\0\x40" + IP[4:9] + b"\x33" + IP[10:] + bytes.fromhex("70040000 c000020b 00000001") + bytes(range(12))
+
+
+def test_unwrap_takes_an_ah_off_and_keeps_it() -> None:
+    wanted = Datagram("eth0", IPv4Address("192.0.2.11"), GROUP_IPV4, 255, PDU, ah=AH)
+    assert unwrap(AH + PDU + bytes(6), "eth0") == wanted
+    longer = b"\x46" + AH[1:3] + b"\x44" + AH[4:20] + b"\x94\x04\0\0" + AH[20:]
+    assert unwrap(longer + PDU, "eth0") == replace(wanted, ah=longer)
+    assert unwrap(AH[:2] + b"\0\x2c" + AH[4:], "eth0").pdu == b""
+
+
 def test_unwrap_takes_padding_off() -> None:  # C30: a short frame is padded to 60 octets
     assert unwrap(IP + PDU + bytes(6), "eth1") == Datagram("eth1", IPv4Address("192.0.2.11"), GROUP_IPV4, 255, PDU)
 
@@ -216,6 +227,9 @@ UNREADABLE = {
     "header above total":   (b"\x4f" + IP[1:] + PDU,               Refusal.PACKET_LENGTH),
     "total below header":   (IP[:2] + b"\0\x13" + IP[4:] + PDU,    Refusal.PACKET_LENGTH),
     "total above received": (IP[:2] + b"\0\x29" + IP[4:] + PDU,    Refusal.PACKET_LENGTH),
+    "AH of 23 octets":      (AH[:2] + b"\0\x2b" + AH[4:43],         Refusal.PACKET_LENGTH),
+    "AH of 5 words":        (AH[:21] + b"\5" + AH[22:] + PDU,       Refusal.PACKET_LENGTH),
+    "TCP in AH":            (AH[:20] + b"\6" + AH[21:] + PDU,       Refusal.AUTH_TYPE_MISMATCH),
     "TCP":                  (IP[:9] + b"\x06" + IP[10:] + PDU,     Refusal.AUTH_TYPE_MISMATCH),
 }
 # fmt: on
