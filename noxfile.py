@@ -3,6 +3,7 @@
 The sessions use the environment that nox itself runs in, so that nothing is installed twice.
 """
 
+import importlib.util
 import sys
 
 import nox
@@ -41,6 +42,16 @@ def rules(session: nox.Session) -> None:
 def sim(session: nox.Session) -> None:
     """Thousands of simulated schedules; a failing one prints its seed."""
     session.run(*PYTHON, "pytest", "tests/sim", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Decoder and receiver under random octets for 30 s, from the corpus on. `nox -s fuzz -- -max_total_time=3600`."""
+    if importlib.util.find_spec("atheris") is None:
+        session.skip("atheris is not installed: there are wheels of it for CPython on x86-64 Linux")
+    found = session.create_tmp()  # new inputs and crashes, of which `fuzz/README.md` says what to do with them
+    options = session.posargs or ["-max_total_time=30"]
+    session.run(*PYTHON, "fuzz", "receiver", found, f"-artifact_prefix={found}/crash-", *options)
 
 
 @nox.session

@@ -1,8 +1,8 @@
 """Decoder and receiver under any octets, in any order, with and without right checksums and signatures.
 
-An input is one octet that chooses a virtual router, then datagrams of four octets (how it is made, who sends it,
-TTL and time, length) and a PDU each. For every datagram: a verdict or `BadAdvert`, nothing else; what is refused
-leaves no trace; and a receiver that knows adverts by heart says the same as one that does not.
+An input is one octet that chooses a virtual router, then datagrams of four octets (how it is made; who sends it and
+what is wrong with it; TTL and time; length) and a PDU each. For every datagram: a verdict or `BadAdvert`, nothing
+else; what is refused leaves no trace; and a receiver that knows adverts by heart says the same as one that does not.
 """
 
 from dataclasses import replace
@@ -32,6 +32,7 @@ OURS6, PEER6, STRANGER6 = map(ip_address, ("fe80::10", "fe80::77", "2001:db8::99
 VIP, VIP6 = Vip(ip_address("203.0.113.1"), 24, "eth0"), Vip(ip_address("fe80::50:1"), 64, "eth0")
 KEYS = (HmacKey(1, bytes(range(32))), HmacKey(2, b"k" * 64))
 SIGNED = HmacPlan(KEYS, 1)
+STRANGE = HmacPlan((HmacKey(1, bytes(32)),), 1)
 START_US: Micros = 1_700_000_000 * S
 
 V4 = VrrpPlan("web", 50, 3, 100, S, "eth0", OURS, (VIP,), (PEER,))
@@ -56,20 +57,22 @@ PLANS = (
     replace(V6, hmac=replace(SIGNED, monotonic=True)),
     replace(V2, hmac=SIGNED, paths=(PathPlan(Transport.UDP, "eth0", OURS, (PEER,)),)),
     replace(V4, hmac=SIGNED, transport=Transport.UDP, check_source=False, min_ttl=254),
-    replace(V4_MULTI, checksum=ChecksumForm.PLAIN, multicast_group=ip_address("224.0.0.99"), owner_ignore_adverts=True),
+    replace(V4_MULTI, checksum=ChecksumForm.PLAIN, multicast_group=ip_address("224.0.0.99")),
+    replace(V4, priority=255, owner_ignore_adverts=True),
 )
-DATAGRAMS_MAX = 8
+DATAGRAMS_MAX = 12
 FORMS = (ChecksumForm.PSEUDO, ChecksumForm.PLAIN, ChecksumForm.GROUP)
 
 SEAL, SIGN, UDP, AH, MULTICAST, RAW = 1, 2, 4, 8, 16, 32  # bits of the first octet of a datagram; above: the form
+FORGED, ODD_KEY, WRONG_CLOCK, AGAIN = 16, 32, 64, 128  # bits of the second; below: who
 
 
-def examine_anything(data: bytes) -> None:
+def examine_anything(data: bytes, kind: type[Receiver] = Receiver) -> None:
     if not data:
         return
     plan = PLANS[data[0] % len(PLANS)]
-    receiver, forgetful = Receiver(plan), Receiver(plan)
-    at, now_us = 1, START_US
+    receiver, forgetful = kind(plan), kind(plan)
+    at, now_us, last = 1, START_US, None
     for _ in range(DATAGRAMS_MAX):
         head = data[at : at + 4]
         if len(head) < 4:
@@ -77,9 +80,10 @@ def examine_anything(data: bytes) -> None:
         pdu = data[at + 4 : at + 4 + head[3]]
         at += 4 + head[3]
         now_us += (head[2] >> 1) * 100 * MS
-        datagram = _make(plan, head, pdu, now_us)
+        datagram = last if head[1] & AGAIN else _make(plan, head, pdu, now_us)
         if datagram is None:
             continue
+        last = datagram
         before = _memory(receiver)
         answer = _answer(receiver, datagram, now_us)
         if isinstance(answer, BadAdvert):
@@ -116,18 +120,20 @@ def _make(plan: VrrpPlan, head: bytes, pdu: bytes, now_us: Micros) -> Datagram |
     """None: it does not even come to a receiver."""
     how, who, when, _ = head
     v6 = plan.family == 6
-    source: Address = ((PEER, OURS, STRANGER), (PEER6, OURS6, STRANGER6))[v6][who % 3]
+    source: Address = ((PEER, OURS, STRANGER), (PEER6, OURS6, STRANGER6))[v6][(who & 15) % 3]
     group: Address = plan.multicast_group or (GROUP_IPV6 if v6 else GROUP_IPV4)
     to = group if how & MULTICAST else plan.source
     if how & SEAL and len(pdu) >= HEADER_OCTETS:
         pdu = _seal(pdu, source, to, FORMS[(how >> 6) % len(FORMS)])
     if how & SIGN and len(pdu) >= HEADER_OCTETS:
-        signer = trailer.Signer(replace(SIGNED, active=1 + who % 2))
-        pdu = attach(pdu, signer.sign(pdu, source, now_us), source, to)
+        signer = trailer.Signer(STRANGE if who & FORGED else replace(SIGNED, active=1 + who % 2))
+        made = signer.sign(pdu, source, now_us - (7 * S if who & WRONG_CLOCK else 0) - who % 4 * S)
+        made = made[:1] + b"\x09" + made[2:] if who & ODD_KEY else made
+        pdu = attach(pdu, made, source, to)
     if v6 or how & UDP:
         return Datagram("eth0", source, to, 255 if when & 1 else who, pdu, udp=bool(how & UDP))
     if how & AH:
-        packet = ah.build(pdu, source, to, ah.ah_key(b"secret"), now_us // S + who)
+        packet = ah.build(pdu, source, to, ah.ah_key(b"other" if who & FORGED else b"secret"), now_us // S + who)
     elif how & RAW:
         packet = pdu
     else:

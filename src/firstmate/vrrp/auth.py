@@ -10,7 +10,7 @@ _TYPES = {Auth.NONE: AUTH_NONE, Auth.PASS: AUTH_PASS, Auth.AH: AUTH_AH}
 
 
 def method(plan: VrrpPlan) -> Auth:
-    """A signed advert needs no other, version 3 has none, and over IPv6 there is no room. A password alone means PASS."""
+    """None for what is signed, for version 3, and over IPv6, where there is no room. A password alone means PASS."""
     if plan.hmac is not None or plan.version != 2 or plan.family != 4:
         return Auth.NONE
     if plan.auth is Auth.NONE and plan.auth_pass:
