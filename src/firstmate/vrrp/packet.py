@@ -32,6 +32,7 @@ TOS = 0xC0  # what keepalived and FRR send; receivers ignore it
 
 ADVERTISEMENT = 1
 HEADER_OCTETS = 8
+FIRST_OCTETS = (2 << 4 | ADVERTISEMENT, 3 << 4 | ADVERTISEMENT)  # version and type
 AUTH_OCTETS = 8
 TRAILER_OCTETS = 28  # of keepalived's `auth_hmac`, see `trailer`
 CENTISECOND: Micros = 10_000

@@ -1,4 +1,4 @@
-"""The captured frames of `index.json` and `packets.jsonl.gz` as records. Reading fails when there are none."""
+"""The captured frames of this folder as records. Reading fails when there are none."""
 
 import gzip
 import json
@@ -9,6 +9,7 @@ from typing import Any
 
 INDEX = Path(__file__).parent / "index.json"
 PACKETS = Path(__file__).parent / "packets.jsonl.gz"
+NEIGHBOUR_ADVERTS = Path(__file__).parent / "neighbour_adverts.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,21 @@ class CapturedArp:
     daemon: str
     mac: bytes
     ip: IPv4Address
+    frame: bytes
+
+    def __str__(self) -> str:
+        return f"{self.file.removesuffix('.pcap')}-{self.n}"
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedNeighbourAdvert:
+    file: str
+    n: int
+    times: int
+    daemon: str
+    mac: bytes
+    ip: IPv6Address
+    router: bool  # the R flag
     frame: bytes
 
     def __str__(self) -> str:
@@ -100,6 +116,20 @@ def gratuitous_arps() -> list[CapturedArp]:
             }
         )
         for entry in json.loads(INDEX.read_text())["gratuitous_arps"]
+    ]
+
+
+def neighbour_adverts() -> list[CapturedNeighbourAdvert]:
+    return [
+        CapturedNeighbourAdvert(
+            **entry
+            | {
+                "mac": bytes.fromhex(entry["mac"].replace(":", "")),
+                "ip": IPv6Address(entry["ip"]),
+                "frame": bytes.fromhex(entry["frame"]),
+            }
+        )
+        for entry in json.loads(NEIGHBOUR_ADVERTS.read_text())
     ]
 
 
