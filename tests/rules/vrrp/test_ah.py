@@ -26,6 +26,23 @@ def test_the_first_multicast_advert_of_keepalived() -> None:  # C18, C11
     assert checksum(header) == 0
 
 
+def test_a_resignation_differs_in_priority_and_what_follows_from_it() -> None:  # C20
+    last = encode(Advert(2, 7, 0, S, (IPv4Address("198.51.100.91"),), 2), A, GROUP_IPV4)
+    before, after = build(PDU, A, GROUP_IPV4, KEY, 1), build(last, A, GROUP_IPV4, KEY, 2)
+    differing = {at for at in range(len(before)) if before[at] != after[at]}
+    assert differing <= {
+        4,
+        5,
+        10,
+        11,
+        *range(28, 44),
+        46,
+        50,
+        51,
+    }  # IP id and checksum, sequence and ICV; priority, checksum
+    assert after[46] == 0
+
+
 def test_in_unicast_the_ttl_may_change_on_the_way() -> None:  # C19
     sent = build(PDU, A, B, KEY, 1)
     assert verify(sent[:8] + b"\x40" + sent[9:44], PDU, KEY, None) == 1

@@ -98,6 +98,7 @@ REFUSED = {
     "C43 another group":      (MULTI, datagram(ADVERT, to=GROUP_99),                                   Refusal.ADDRESS_LIST),
     "C43 group at unicast":   (UNI,   datagram(ADVERT, to=GROUP_99),                                   Refusal.ADDRESS_LIST),
     "C43 our usual group":    (replace(MULTI, multicast_group=GROUP_99), datagram(ADVERT, to=GROUP_IPV4), Refusal.ADDRESS_LIST),
+    "C51 65515 octets":       (UNI,   replace(datagram(ADVERT), pdu=datagram(ADVERT).pdu.ljust(65_515, b"\xff")), Refusal.PACKET_LENGTH),
     "another interface":      (UNI,   replace(datagram(ADVERT), interface="eth1"),                     Refusal.ADDRESS_LIST),
     "UDP, not configured":    (UNI,   replace(datagram(ADVERT), udp=True),                             Refusal.ADDRESS_LIST),
     "C48 old checksum":       (UNI,   datagram(ADVERT, form=GROUP),                                    Refusal.CHECKSUM),
