@@ -214,6 +214,13 @@ def test_udp_is_heard_when_signed() -> None:
     assert reason(receiver, sender.say(UTC_US)) is Refusal.ADDRESS_LIST  # protocol 112 is not what we speak
 
 
+def test_udp_comes_in_by_any_interface() -> None:
+    receiver, sender = Receiver(UDP), Sender(UDP)
+    found = replace(sender.say(UTC_US, udp=True), interface="eth7")
+    assert receiver.examine(found, UTC_US) == (HEARD, [])
+    assert reason(receiver, replace(found, interface="eth8")) is Refusal.AUTH_EXT_REPLAY
+
+
 @pytest.mark.parametrize("mode", HmacMode)
 def test_unsigned_udp_is_refused_in_every_mode(mode: HmacMode) -> None:
     plan = replace(UDP, hmac=replace(HMAC, mode=mode))
