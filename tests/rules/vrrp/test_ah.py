@@ -125,6 +125,14 @@ def test_sequences_begin_with_the_time_and_only_grow() -> None:
     assert sequence.next(UTC_US + 100 * S) == 1_700_000_100
 
 
+def test_sequences_end_where_the_field_ends() -> None:
+    assert AhSequence().next(0) == 1  # of a host without a clock
+    sequence = AhSequence()
+    sequence.heard(0xFFFF_FFFE)
+    assert [sequence.next(UTC_US) for _ in range(2)] == [0xFFFF_FFFF, 0xFFFF_FFFF]
+    assert build(PDU, A, B, KEY, 0xFFFF_FFFF)[28:32] == b"\xff\xff\xff\xff"
+
+
 def test_sequences_stay_above_what_was_heard() -> None:  # keepalived has one counter for what it hears and says
     sequence = AhSequence()
     sequence.heard(1_800_000_000)

@@ -192,6 +192,18 @@ def test_skew_is_what_was_between_the_clocks(utc_us: Micros, ahead_us: Micros) -
     assert abs(found - ahead_us) <= 32  # two roundings to 1/65536 s
 
 
+@pytest.mark.parametrize("years", [-60, -20, 20, 60])
+def test_skew_of_a_clock_that_was_never_set(years: int) -> None:
+    far_us = years * 366 * 86_400 * S
+    assert skew_us(sequence_at(UTC_US + far_us), UTC_US) == far_us
+
+
+def test_half_a_circle_apart_nobody_is_later() -> None:
+    assert not is_later(1 << 63, 0)
+    assert not is_later(0, 1 << 63)
+    assert skew_us((1 << 63) + sequence_at(UTC_US) - (1 << 64), UTC_US) == -(1 << 31) * S
+
+
 @given(st.integers(0, (1 << 64) - 1), st.integers(1, (1 << 63) - 1))
 def test_serial_order(sequence: int, step: int) -> None:
     following = (sequence + step) % (1 << 64)
