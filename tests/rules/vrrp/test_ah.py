@@ -98,6 +98,17 @@ def test_the_spi_must_be_the_source() -> None:  # C42
     assert caught.value.reason is Refusal.AUTH_FAILURE
 
 
+@pytest.mark.parametrize(("to", "ttl"), [(B, 0), (GROUP_IPV4, 255)])
+def test_ip_options_are_covered_as_they_were_sent(to: IPv4Address, ttl: int) -> None:  # C46
+    sent = build(PDU, A, to, KEY, 3)
+    longer = b"\x46" + sent[1:20] + b"\x94\x04\0\0" + sent[20:32]
+    still = b"\x46\0" + longer[2:6] + b"\0\0" + bytes([ttl]) + b"\x33\0\0" + longer[12:]
+    icv = KEY.digest(still + bytes(12) + PDU)[:12]
+    assert verify(longer + icv, PDU, KEY, None) == 3
+    with pytest.raises(BadAdvert, match="another AH password"):
+        verify(longer[:20] + b"\x94\x04\0\1" + longer[24:] + icv, PDU, KEY, None)
+
+
 def test_the_icv_is_looked_at_first() -> None:
     sent = build(PDU, A, B, KEY, 1)
     with pytest.raises(BadAdvert, match="another AH password"):
