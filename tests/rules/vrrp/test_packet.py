@@ -231,6 +231,12 @@ def test_decode_reads_what_others_are_to_judge(pdu: bytes, wanted: Advert) -> No
     assert decode(pdu, A, GROUP_IPV4) == wanted
 
 
+def test_where_any_version_is_heard_a_refusal_names_none_of_ours() -> None:
+    with pytest.raises(BadAdvert) as caught:
+        decode(sealed("4132640100640000" + ONE), A, GROUP_IPV4)
+    assert caught.value.detail == "version 4"
+
+
 def test_decode_wants_the_destination_that_was_summed() -> None:  # C14, C48
     pdu = encode(C4, A, GROUP_IPV4)
     with pytest.raises(BadAdvert, match="checksum_errors: checksum 7397"):

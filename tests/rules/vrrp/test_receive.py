@@ -185,6 +185,8 @@ def test_a_stranger_with_one_of_our_addresses_is_no_clash() -> None:
 def test_refusals_say_what_was_found() -> None:
     for plan, given, says in (
         (V2, datagram(replace(OLD, interval_us=2 * S)), "interval 2.0 s, ours is 1.0 s"),
+        (UNI, datagram(OLD), "version 2, ours is 3"),
+        (UNI, replace(datagram(ADVERT), udp=True), "sent to 192.0.2.10 in UDP, but we use unicast"),
         (UNI, datagram(ADVERT, to=GROUP_IPV4), "sent to 224.0.0.18, but we use unicast"),
         (MULTI, datagram(ADVERT, STRANGER, GROUP_IPV4, 3), "TTL 3: it crossed a router"),
         (PASS, datagram(OLD), "authentication type 0, ours is 1"),
