@@ -8,8 +8,8 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from firstmate.haproxy.ground import Ground
 from firstmate.haproxy.paths import socket_path
-from firstmate.haproxy.render import Ground
 from firstmate.ipc.channel import Channel, EndOfChannel
 from firstmate.linux.process import clock_us
 from firstmate.model import jsonable
