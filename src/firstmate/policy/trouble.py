@@ -10,7 +10,7 @@ from firstmate.policy.world import RouterSeen, World
 PULSE_OLD_US: Micros = 3 * S  # pulse tells of itself each second
 NOTICE_SHOWN_US: Micros = 60 * S
 TROUBLES_MAX = 20
-TWO_MASTERS = "two-masters"  # code of pulse's oddity
+TWO_MASTERS, PATH_SILENT = "two-masters", "path-silent"  # codes of pulse's oddities
 
 
 def troubles(world: World, now_us: Micros) -> tuple[str, ...]:
@@ -70,6 +70,8 @@ def _paths(world: World) -> list[str]:
     """A path that is silent while another is heard; when all are, the peer is not heard at all: said elsewhere."""
     found = []
     for seen in world.seen:
+        if any(odd.code == PATH_SILENT for odd in seen.view.oddities):
+            continue  # said there
         for path in seen.view.paths:
             ways = [other for other in seen.view.paths if other.peer == path.peer]
             if is_silent(world, path, seen) and not all(is_silent(world, other, seen) for other in ways):
