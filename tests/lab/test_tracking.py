@@ -46,6 +46,7 @@ def site(_pair: Pair) -> Iterator[Pair]:
     _pair.hears(_pair.a, 'process check "worker" passes')
     _pair.hears(_pair.b, 'process check "worker" passes')
     _pair.until_leads("lb-a")
+    _pair.mark()
     yield _pair
     for host in (_pair.a, _pair.b):
         print(f"--- {host.name}\n{_pair.log(host)}")
