@@ -17,7 +17,7 @@ from firstmate.haproxy.sockets import NoAnswer, ask
 from firstmate.haproxy.stats import BadAnswer, Info, parse_info, parse_servers
 from firstmate.linux.process import clock_us
 from firstmate.model.plan import HaproxyPlan, HaproxyRun, Plan
-from firstmate.model.units import MS, S, Micros, format_duration
+from firstmate.model.units import S, Micros, format_duration
 from firstmate.ops.preparation import prepare_apart
 from firstmate.ops.probe import Probe
 from firstmate.policy.health import LATE_US, grace_us
@@ -25,6 +25,7 @@ from firstmate.policy.life import Absent, Answered, Missed, Serving
 from firstmate.policy.world import Event, ServersSeen, ServerView, World
 
 PROBES_AT_ONCE = 4
+NOTHING_TO_PROBE_US: Micros = 1 * S  # a plan without HAProxy may be replaced by one with it
 STATS_INTERVAL_US: Micros = 1 * S
 STATS_TIMEOUT_S = 1.0
 STATE_TIMEOUT_S = 2.0
@@ -50,7 +51,7 @@ class Keeper:
                 haproxy = self._world().plan.haproxy
                 if haproxy is not None and self._expected(haproxy) and len(self._probes) < PROBES_AT_ONCE:
                     self._probe(haproxy, tasks)
-                interval_us = haproxy.probe_interval_us if haproxy is not None else 100 * MS
+                interval_us = haproxy.probe_interval_us if haproxy is not None else NOTHING_TO_PROBE_US
                 now_us = clock_us()
                 due_us = max(due_us + interval_us, now_us)
                 await asyncio.sleep((due_us - now_us) / S)

@@ -72,7 +72,7 @@ def decide(world: World, event: Event, now_us: Micros) -> Step:
         case Notice():
             notices = (*world.notices, event)[-NOTICES_MAX:]
             seen, actions = _seen(world, event.seq, now_us)
-            return replace(seen, notices=notices), [Record("notice", event.code, event.text), *actions]
+            return replace(seen, notices=notices), [Record("notice", event.code, in_words(world, event.text)), *actions]
         case ServersSeen():
             return _servers_seen(world, event)
         case CheckRan():

@@ -159,5 +159,5 @@ def _peers(world: World, now_us: Micros) -> list[str]:
 
 
 def _notices(world: World, now_us: Micros) -> list[str]:
-    recent = [notice.text for notice in world.notices if now_us - notice.at_us <= NOTICE_SHOWN_US]
+    recent = [in_words(world, notice.text) for notice in world.notices if now_us - notice.at_us <= NOTICE_SHOWN_US]
     return list(dict.fromkeys(recent))

@@ -112,7 +112,7 @@ def test_what_is_amiss(world: World, said: str | None) -> None:
 
 def test_what_is_wrong_now_is_not_said_twice() -> None:
     view = replace(VIEW, oddities=(ONE_WAY,))
-    notice = replace(NOTICE, text="web: lb-b does not hear us")
+    notice = replace(NOTICE, text="web: 192.0.2.11 does not hear us")
     assert troubles(told(odd(view), notice), NOW) == ("web: lb-b does not hear us",)
 
 
