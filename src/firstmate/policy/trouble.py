@@ -70,8 +70,8 @@ def _paths(world: World) -> list[str]:
     """A path that is silent while another is heard; when all are, the peer is not heard at all: said elsewhere."""
     found = []
     for seen in world.seen:
-        if any(odd.code == PATH_SILENT for odd in seen.view.oddities):
-            continue  # said there
+        if len(seen.view.paths) < 2 or any(odd.code == PATH_SILENT for odd in seen.view.oddities):
+            continue  # nothing to compare, or said there
         for path in seen.view.paths:
             ways = [other for other in seen.view.paths if other.peer == path.peer]
             if is_silent(world, path, seen) and not all(is_silent(world, other, seen) for other in ways):
@@ -82,10 +82,10 @@ def _paths(world: World) -> list[str]:
 
 def is_silent(world: World, path: PathView, seen: RouterSeen) -> bool:
     """The peer is MASTER, so it should have been heard by this path when pulse took this view."""
-    master, view = world.masters.get(seen.view.name), seen.view
-    if master is None or master.node != node_name(world, path.peer) or master.node == world.plan.node:
+    if path.heard_at_us is not None and seen.at_us - path.heard_at_us <= seen.view.down_interval_us:
         return False
-    return path.heard_at_us is None or seen.at_us - path.heard_at_us > view.down_interval_us
+    master = world.masters.get(seen.view.name)
+    return master is not None and master.node != world.plan.node and master.node == node_name(world, path.peer)
 
 
 def _pulse(world: World, now_us: Micros) -> list[str]:
