@@ -19,21 +19,27 @@ Story = Generator[Until, None, None]
 
 def tell(stories: Mapping[str, Story]) -> None:
     """Run all of them to their ends; raises an `ExceptionGroup` of those that failed, each with its name."""
+    failures = list(fates(stories).values())
+    if failures:
+        raise ExceptionGroup(f"{len(failures)} of {len(stories)} stories failed", failures)
+
+
+def fates(stories: Mapping[str, Story]) -> dict[str, Exception]:
+    """Run all of them to their ends; what went wrong in those that failed."""
     running = {name: _Telling(story) for name, story in stories.items()}
-    failures: list[Exception] = []
+    failures: dict[str, Exception] = {}
     while running:
         for name, telling in list(running.items()):
             try:
                 ended = telling.go_on()
             except Exception as error:  # noqa: BLE001 - whatever it is, the others are told to their ends first
                 error.add_note(f"in the story {name!r}")
-                failures.append(error)
+                failures[name] = error
                 ended = True
             if ended:
                 del running[name]
         time.sleep(LOOK_S)
-    if failures:
-        raise ExceptionGroup(f"{len(failures)} of {len(stories)} stories failed", failures)
+    return failures
 
 
 class _Telling:
