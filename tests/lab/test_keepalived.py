@@ -137,6 +137,7 @@ class Pair:
             version=self.setting.version,
             advert_interval_us=int(self.setting.interval_s * 1000) * MS,
             transport=Transport.MULTICAST if self.setting.multicast else Transport.UNICAST,
+            auth=Auth.PASS if self.setting.password else Auth.NONE,
             auth_pass=self.setting.password.encode(),
         )
         return replace(one, **changes)  # type: ignore[arg-type] # fields of the plan, whichever

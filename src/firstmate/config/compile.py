@@ -15,6 +15,7 @@ from firstmate.config.tables import record_fields
 from firstmate.config.toml import Document, parse
 from firstmate.model.host import HostFacts
 from firstmate.model.plan import (
+    Auth,
     CommandCheck,
     HaproxyPlan,
     HttpCheck,
@@ -165,6 +166,8 @@ def _vrrp_plan(router: Section, draft: Draft, me: Node, nodes: tuple[Node, ...],
         "peers": _peers(router, priorities, me, nodes, placed.source),
         "track": tuple(Track(name) for name in tracked_by(router, draft)),
     }
+    if "auth_pass" in taken:
+        taken["auth"] = Auth.PASS
     return VrrpPlan(**taken)
 
 

@@ -9,6 +9,7 @@ import sys
 
 from firstmate.ipc.channel import Channel, inherited
 from firstmate.linux import process
+from firstmate.linux.watchdog import Feeder
 from firstmate.model import jsonable
 from firstmate.model.messages import ToPulse, ToPulseFromSupervisor
 from firstmate.pulse.loop import Loop, read_plan
@@ -42,7 +43,11 @@ def main() -> int:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    loop.run()
+    watchdog = os.environ.get("FIRSTMATE_FD_WATCHDOG")
+    if watchdog is None:
+        loop.run()
+    else:
+        loop.run(Feeder(int(watchdog)).feed)
     return 0
 
 

@@ -15,6 +15,7 @@ from firstmate.config.toml import Document, parse
 from firstmate.model import jsonable
 from firstmate.model.host import HostFacts
 from firstmate.model.plan import (
+    Auth,
     Bind,
     ChecksumForm,
     CommandCheck,
@@ -140,6 +141,7 @@ def test_every_key_of_a_router_reaches_the_plan() -> None:
             peers=(IPv4Address("192.168.7.2"), IPv4Address("10.0.1.12")),
             transport=Transport.MULTICAST,
             preempt=False,
+            auth=Auth.PASS,
             auth_pass=b"12345678",
             track=(Track("disk"),),
             garp_repeat=2,
