@@ -45,6 +45,7 @@ HOST_SETTINGS = {
     "accept_ra": "0",
     "autoconf": "0",
     "router_solicitations": "0",
+    "keep_addr_on_down": "1",
 }
 
 _libc = ctypes.CDLL(None, use_errno=True)

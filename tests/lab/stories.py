@@ -15,6 +15,7 @@ class Until:
 
 
 Story = Generator[Until, None, None]
+Failures = dict[str, Exception]  # by the name of the story
 
 
 def tell(stories: Mapping[str, Story]) -> None:
@@ -24,10 +25,10 @@ def tell(stories: Mapping[str, Story]) -> None:
         raise ExceptionGroup(f"{len(failures)} of {len(stories)} stories failed", failures)
 
 
-def fates(stories: Mapping[str, Story]) -> dict[str, Exception]:
+def fates(stories: Mapping[str, Story]) -> Failures:
     """Run all of them to their ends; what went wrong in those that failed."""
     running = {name: _Telling(story) for name, story in stories.items()}
-    failures: dict[str, Exception] = {}
+    failures: Failures = {}
     while running:
         for name, telling in list(running.items()):
             try:
@@ -40,6 +41,13 @@ def fates(stories: Mapping[str, Story]) -> dict[str, Exception]:
                 del running[name]
         time.sleep(LOOK_S)
     return failures
+
+
+def check(failures: Failures, *names: str) -> None:
+    """For one of several tests whose stories were told together: raise what went wrong in these."""
+    for name in names:
+        if name in failures:
+            raise failures[name]
 
 
 class _Telling:

@@ -14,7 +14,7 @@ import pytest
 from tests.lab import frr, keepalived, netns
 from tests.lab.crew import Crew
 from tests.lab.makes import Cell
-from tests.lab.stories import Story, Until, fates
+from tests.lab.stories import Failures, Story, Until, check, fates
 
 from firstmate.model.plan import Auth, Transport
 
@@ -158,7 +158,7 @@ def life_of_three(crew: Crew) -> Story:
 
 
 @pytest.fixture(scope="module")
-def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Exception]:
+def failures(tmp_path_factory: pytest.TempPathFactory) -> Failures:
     """All of the stories are told side by side, as each of them mostly waits."""
     wanted = {
         "keepalived": (whole_life, {"a": "firstmate", "b": "keepalived"}, cells_of(BY_KEEPALIVED)),
@@ -174,22 +174,17 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Exception]:
         return fates(stories)
 
 
-def check(failures: dict[str, Exception], name: str) -> None:
-    if name in failures:
-        raise failures[name]
-
-
 @pytest.mark.timeout(240)
-def test_firstmate_and_keepalived(failures: dict[str, Exception]) -> None:  # C94, C83, C84, C55
+def test_firstmate_and_keepalived(failures: Failures) -> None:  # C94, C83, C84, C55
     check(failures, "keepalived")
 
 
 @pytest.mark.timeout(240)
-def test_firstmate_and_frr(failures: dict[str, Exception]) -> None:  # C95, C83, C84, C55
+def test_firstmate_and_frr(failures: Failures) -> None:  # C95, C83, C84, C55
     check(failures, "frr")
 
 
 @pytest.mark.timeout(240)
-def test_three_makes_in_one_group(failures: dict[str, Exception]) -> None:  # C97
+def test_three_makes_in_one_group(failures: Failures) -> None:  # C97
     """A graceful stop of 200 makes 150 MASTER after its skew; 100 never is."""
     check(failures, "three makes")

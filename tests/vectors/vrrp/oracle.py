@@ -75,7 +75,6 @@ class SeenNeighbour:
     flags: int  # 0x80000000 router, 0x40000000 solicited, 0x20000000 override
     target_ip: str
     target_mac: str  # of option 2; empty: it has none
-    octets: str  # of the IPv6 payload
 
     @property
     def claims(self) -> str:
@@ -152,7 +151,9 @@ def _neighbour(frame: bytes, payload: bytes) -> SeenNeighbour:
     packet = frame[14:]
     if _sum(packet[8:40] + struct.pack("!IxxxB", len(payload), ICMPV6) + payload) != 0:
         raise ValueError("wrong ICMPv6 checksum")
-    option = payload[24:32]
+    option = payload[24:]
+    if len(option) not in {0, 8}:
+        raise ValueError(f"{len(option)} octets of options")
     return SeenNeighbour(
         frame[6:12].hex(":"),
         frame[:6].hex(":"),
@@ -162,7 +163,6 @@ def _neighbour(frame: bytes, payload: bytes) -> SeenNeighbour:
         struct.unpack_from("!I", payload, 4)[0],
         str(IPv6Address(payload[8:24])),
         option[2:].hex(":") if option[:2] == b"\2\1" else "",
-        payload.hex(),
     )
 
 
