@@ -3,7 +3,7 @@
     pulse -> ops          Snapshot each second and on request (then all virtual routers); Transition; Notice
     ops -> pulse          FactChanged, Beat, WantSnapshot; Drained, the last step of a planned handover
     supervisor -> pulse   FactChanged (down only: the process is gone); Park, the first step of a handover
-    pulse -> supervisor   Will: what to say for pulse when it is killed
+    pulse -> supervisor   Will: what to say for pulse when it is killed; Bequeathed: one virtual router's part of it
     supervisor -> ops     ChildStarted, ChildExited, HandOver
     ops -> supervisor     StartHaproxy (which also reloads), KillHaproxy
 
@@ -210,6 +210,14 @@ class Will:
 
     bequests: tuple[Bequest, ...]
     holdings: tuple[Holding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bequeathed:
+    """The part of the will that is about one virtual router; replaces that part of before."""
+
+    router: str
+    will: Will
 
 
 @dataclass(frozen=True, slots=True)

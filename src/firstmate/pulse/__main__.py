@@ -20,7 +20,7 @@ GC_THRESHOLDS = (50_000, 20, 100)  # what starts with us is frozen; afterwards l
 
 
 def main() -> int:
-    plan_file = os.environ["FIRSTMATE_RUNTIME"] + "/plan.json"
+    plan_file = os.environ["FIRSTMATE_RUNTIME"] + "/pulse.json"
     process.set_name("fm-pulse")
     process.die_with_parent(int(os.environ["FIRSTMATE_SUPERVISOR_PID"]))
     try:

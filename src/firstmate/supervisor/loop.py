@@ -12,6 +12,7 @@ from typing import Any
 
 from firstmate.ipc.channel import Channel
 from firstmate.linux import process
+from firstmate.linux.firewall import Firewall, FirewallError
 from firstmate.linux.notify import notify
 from firstmate.linux.process import clock_us
 from firstmate.model.messages import (
@@ -60,6 +61,7 @@ class Supervisor:
         self._to_pulse = Channel(self._wires.ours_to_pulse, Will)
         self._to_ops = Channel(self._wires.ours_to_ops, ToSupervisor)
         self._executor = Executor()
+        self._firewall = Firewall()
         self._selector = selectors.DefaultSelector()
         self._signals: list[int] = []
         self._exit_code: int | None = None
@@ -77,6 +79,7 @@ class Supervisor:
         self._watch(self._to_pulse, self._on_pulse_message)
         self._watch(self._to_ops, self._on_ops_message)
         log.info(f"{self._plan.node} of {self._plan.cluster}: starting, configuration {self._plan.digest}")
+        self._apply_firewall()
         self._start(self._family.pulse)
         self._start(self._family.ops)
         self._adopt_haproxy()
@@ -365,7 +368,15 @@ class Supervisor:
             )
             return False
         self._plan = plan
+        self._apply_firewall()
         return True
+
+    def _apply_firewall(self) -> None:
+        """A node that cannot refuse what it should is still better than none."""
+        try:
+            self._firewall.apply(self._plan)
+        except FirewallError as error:
+            log.error(str(error))
 
     def _stop(self) -> None:
         """In this order: priority 0, addresses, then the rest."""
@@ -376,6 +387,10 @@ class Supervisor:
         self._speak_for_pulse()  # only when it had to be killed is there anything left to do
         end(self._family.ops.child)
         end_haproxy(self._haproxy)
+        try:
+            self._firewall.clear()
+        except FirewallError as error:
+            log.warning(f"nftables' table firstmate may be left behind: {error}")
         self._runtime.stop_listening()
         log.info("stopped")
 
