@@ -9,7 +9,9 @@ from tests.lab import makes
 from tests.lab.makes import Cell, Make
 from tests.lab.netns import PAIR, TRIO, Site
 from tests.lab.stories import Story, Until
-from tests.vectors.vrrp.oracle import SeenAdvert
+from tests.vectors.vrrp.oracle import TRAILER_OCTETS, SeenAdvert
+
+from firstmate.model.plan import Auth, Transport
 
 EARLY_S = 0.03  # FRR counts in centiseconds
 LATE_S = 1.5  # what a busy machine may add, and less than what another rule of the same cell would
@@ -142,6 +144,26 @@ class Crew:
         first = self.adverts(heir, cell, said[-1][0])[0][0]
         took, skew, down = first - said[-1][0], cell.skew_s(heir, gone), 3 * cell.interval(gone)
         assert skew - EARLY_S < took < down + self._frr_silence(cell, heir), f"{cell.name}: {heir} after {took:.3f} s"
+
+    def check_wire(self) -> None:
+        """Every advert of every virtual router is what it is said to be."""
+        for cell in self.cells:
+            wanted = (cell.version, cell.family, 1, cell.carrier, cell.hmac is not None)
+            auth = {Auth.NONE: 0, Auth.PASS: 1, Auth.AH: 2}[cell.auth] if cell.version == 2 else -1
+            for host in cell.hosts:
+                for _, said in self.adverts(host, cell):
+                    trailed = len(said.trailer) == 2 * TRAILER_OCTETS
+                    assert (said.version, said.family, said.kind, said.carrier, trailed) == wanted, said
+                    assert said.auth_type == auth, said
+                    assert said.checksum_ok_with, said
+                    assert set(said.addresses) == {str(vip.ip) for vip in cell.vips}, said
+                    assert said.ttl == 255 or cell.transport is not Transport.MULTICAST, said
+
+    def check_peace(self) -> None:
+        """Nobody refuses anything, and nobody complains."""
+        for member in self.members.values():
+            assert member.complaints() == [], f"{member.make} on {member.host}"
+        assert self.site.observer.unreadable == []
 
     def _frr_silence(self, cell: Cell, host: str) -> float:
         """A new MASTER of FRR keeps its first IPv6 advert to itself."""

@@ -58,6 +58,13 @@ class Cell:
         return IPv6Interface(f"fe80::{self.vrid}/64"), IPv6Interface(f"fd00::{self.vrid}/64")
 
     @property
+    def carrier(self) -> str:
+        """As the oracle calls it."""
+        if self.transport is Transport.UDP:
+            return "udp"
+        return "ah" if self.auth is Auth.AH else "plain"
+
+    @property
     def hosts(self) -> list[str]:
         return list(self.priorities)
 
@@ -94,6 +101,7 @@ class Make(Protocol):
     def state(self, cell: Cell) -> str: ...
     def mac(self, cell: Cell) -> str: ...
     def said(self) -> str: ...
+    def complaints(self) -> list[str]: ...
 
 
 def new(make: str, site: Site, host: str, directory: Path, cells: Sequence[Cell]) -> Make:
@@ -143,6 +151,10 @@ class OfFirstmate:
         log = self.balancer.log.read_text() if self.balancer.log.exists() else ""
         return "\n".join([*states, *notices, log])
 
+    def complaints(self) -> list[str]:
+        refused = [one.text for one in self.balancer.notices if one.code.startswith(("refused-", "kernel-"))]
+        return [*refused, *self.balancer.log.read_text().splitlines()]
+
 
 class OfKeepalived:
     make = "keepalived"
@@ -172,6 +184,9 @@ class OfKeepalived:
     def said(self) -> str:
         return self.daemon.said()
 
+    def complaints(self) -> list[str]:
+        return self.daemon.errors()
+
 
 class OfFrr:
     make = "frr"
@@ -200,6 +215,9 @@ class OfFrr:
 
     def said(self) -> str:
         return self.daemon.said()
+
+    def complaints(self) -> list[str]:
+        return []  # it writes of much, and of all in one tone
 
 
 def _router(cell: Cell, host: str) -> VrrpPlan:
