@@ -34,7 +34,7 @@ def test_all_that_pulse_has_added_is_taken_away(space: Namespace, netlink: Netli
         for rule in holding.rules:
             netlink.add_rule(rule)
     executor = Executor()
-    executor.keep(Will((Bequest("eth0", OWN, GROUP, b"\x31\x05\0\0\0\x64\0\0"),), (WEB, MAIL)))
+    executor.keep("web", Will((Bequest("eth0", OWN, GROUP, b"\x31\x05\0\0\0\x64\0\0"),), (WEB, MAIL)))
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800)) as ear:
         ear.bind(("peer0", 0x0800))
         ear.settimeout(2)

@@ -63,7 +63,6 @@ ITSELF = [  # what Debian's keepalived cannot do
     Row(3, 4, UDP, signed=True),
     Row(3, 6, UDP, signed=True),
 ]
-SPOKEN = [(3, 4, NONE), (2, 4, NONE), (2, 4, PASS)]  # what firstmate speaks yet
 KEYS = HmacPlan((HmacKey(1, b"0123456789abcdef0123456789abcdef"),), active=1)
 
 
@@ -72,8 +71,6 @@ def cells_of(rows: Sequence[Row]) -> list[Cell]:
     cells = []
     numbers = {family: count(101) for family in (4, 6)}
     for row in rows:
-        if (row.version, row.family, row.auth) not in SPOKEN or row.signed:
-            continue
         for priorities in ({"a": STRONG, "b": WEAK}, {"a": WEAK, "b": STRONG}):
             hmac = KEYS if row.signed else None
             one = Cell(
@@ -93,8 +90,7 @@ def three_makes() -> list[Cell]:
     for at, hosts in enumerate(permutations("abc")):
         priorities = dict(zip(hosts, (200, 150, 100), strict=True))
         for vrid, version, family in ((101 + at, 3, 4), (111 + at, 2, 4), (101 + at, 3, 6)):
-            if (version, family, NONE) in SPOKEN:
-                cells.append(Cell(vrid, priorities, version, family, interval_s=1))
+            cells.append(Cell(vrid, priorities, version, family, interval_s=1))
     return cells
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from tests.lab.netns import Namespace, why_not
 
+from firstmate.linux.listeners import Raw4
 from firstmate.linux.netlink import KernelRoute, KernelRule, Netlink
 from firstmate.linux.rtnetlink import interface_index
-from firstmate.linux.sockets import VrrpSocket
+from firstmate.linux.sockets import AdvertSocket
 from firstmate.model.addresses import Address
-from firstmate.model.plan import Route, RouteKind, Rule, Vip
+from firstmate.model.plan import Route, RouteKind, Rule, Transport, Vip
 from firstmate.vrrp.packet import checksum
 
 WHY_NOT = why_not()
@@ -222,7 +223,7 @@ def test_adverts_are_heard_and_sent_by_an_interface_in_a_vrf(routing: Namespace)
     pdu = b"\x31\x05\x64\0\0\x64\0\0"
     header = bytes.fromhex("45c0001c0001 0000 ff70") + b"\0\0" + other.packed + group.packed
     header = header[:10] + checksum(header).to_bytes(2) + header[12:]
-    ours = VrrpSocket("eth0")
+    ours = Raw4("eth0", (), (group,))
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800)) as wire:
         wire.bind(("peer0", 0x0800))
         wire.settimeout(2)
@@ -231,7 +232,10 @@ def test_adverts_are_heard_and_sent_by_an_interface_in_a_vrf(routing: Namespace)
         assert ours.receive() == header + pdu
         for destination in (group, other):
             routing.ip(f"neigh replace {other} lladdr 02:00:00:00:00:0b dev eth0")
-            ours.send(pdu, own, destination)
+            kind = Transport.MULTICAST if destination == group else Transport.UNICAST
+            voice = AdvertSocket("eth0", own, destination, kind)
+            voice.send(pdu)
+            voice.close()
             assert wire.recv(2048)[26:42] == own.packed + destination.packed + pdu
     ours.close()
 

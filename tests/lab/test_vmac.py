@@ -13,9 +13,9 @@ from tests.lab.netns import Namespace, why_not
 from firstmate.linux import vmac
 from firstmate.linux.interfaces import read_host_facts
 from firstmate.linux.netlink import Link, Netlink
-from firstmate.linux.sockets import VrrpSocket
+from firstmate.linux.sockets import AdvertSocket
 from firstmate.model.addresses import Address
-from firstmate.model.plan import Vip, Vmac
+from firstmate.model.plan import Transport, Vip, Vmac
 
 WHY_NOT = why_not()
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
@@ -186,15 +186,15 @@ def test_adverts_that_leave_by_it_come_from_the_virtual_mac(
     """By the macvlan, and from the address of its parent: it has none of its own."""
     vmac.prepare(netlink, V4, "eth0")
     space.ip(f"neigh replace {ASKER} lladdr 02:00:00:00:00:07 dev {V4.name}")
-    voice = VrrpSocket(V4.name)
-    for destination in (IPv4Address("224.0.0.18"), ASKER):
-        voice.send(b"advert", IPv4Address("10.0.1.11"), destination)
+    for transport, destination in ((Transport.MULTICAST, IPv4Address("224.0.0.18")), (Transport.UNICAST, ASKER)):
+        voice = AdvertSocket(V4.name, IPv4Address("10.0.1.11"), destination, transport)
+        voice.send(b"advert")
+        voice.close()
         frame = wire.recv(2048)
         while frame[12:14] != b"\x08\0":
             frame = wire.recv(2048)
         assert frame[6:12].hex(":") == VIRTUAL
         assert (frame[26:34], frame[34:]) == (IPv4Address("10.0.1.11").packed + destination.packed, b"advert")
-    voice.close()
 
 
 @pytest.mark.parametrize(("one", "ip"), [(V4, IP), (V6, IP6)], ids=["IPv4", "IPv6"])

@@ -206,7 +206,10 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Will:
-    """What the supervisor does at once when pulse dies without a word; replaces the one before."""
+    """What the supervisor does at once when pulse dies without a word.
+
+    By itself it is pulse's first message, which is empty and replaces all of a predecessor's.
+    """
 
     bequests: tuple[Bequest, ...]
     holdings: tuple[Holding, ...]
@@ -259,5 +262,6 @@ class KillHaproxy:
 FromPulse: TypeAlias = Snapshot | Transition | Notice
 ToPulse: TypeAlias = FactChanged | Beat | WantSnapshot | Drained
 ToPulseFromSupervisor: TypeAlias = FactChanged | Park
+FromPulseToSupervisor: TypeAlias = Will | Bequeathed
 FromSupervisor: TypeAlias = ChildStarted | ChildExited | HandOver
 ToSupervisor: TypeAlias = StartHaproxy | KillHaproxy

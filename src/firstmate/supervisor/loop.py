@@ -16,13 +16,14 @@ from firstmate.linux.firewall import Firewall, FirewallError
 from firstmate.linux.notify import notify
 from firstmate.linux.process import clock_us
 from firstmate.model.messages import (
+    Bequeathed,
     ChildExited,
     ChildStarted,
     FactChanged,
+    FromPulseToSupervisor,
     KillHaproxy,
     StartHaproxy,
     ToSupervisor,
-    Will,
 )
 from firstmate.model.plan import HAPROXY_FACT, Plan
 from firstmate.model.units import S, Micros, format_duration
@@ -58,7 +59,7 @@ class Supervisor:
         self._family = Family(runtime, self._wires, self._api.fileno())
         self._haproxy = HaproxyChild(runtime.path, plan.node)
         self._haproxy_slot = Slot(HAPROXY, Restarts())
-        self._to_pulse = Channel(self._wires.ours_to_pulse, Will)
+        self._to_pulse = Channel(self._wires.ours_to_pulse, FromPulseToSupervisor)
         self._to_ops = Channel(self._wires.ours_to_ops, ToSupervisor)
         self._executor = Executor()
         self._firewall = Firewall()
@@ -314,8 +315,11 @@ class Supervisor:
     # Messages and signals
 
     def _on_pulse_message(self) -> None:
-        for will in self._to_pulse.receive():
-            self._executor.keep(will)
+        for message in self._to_pulse.receive():
+            if isinstance(message, Bequeathed):
+                self._executor.keep(message.router, message.will)
+            else:
+                self._executor.forget()
             if not self._ready:
                 self._ready = True
                 notify("READY=1", f"STATUS={self._plan.node} of {self._plan.cluster}")

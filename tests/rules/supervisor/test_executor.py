@@ -32,26 +32,26 @@ def test_nothing_bequeathed_is_nothing_done(executor: Executor) -> None:
 
 
 def test_will_is_executed_once(executor: Executor) -> None:
-    executor.keep(WILL)
+    executor.keep("web", WILL)
     assert executor.execute().startswith("said priority 0 1 times and released 1 addresses for it")
     assert executor.execute() == ""
 
 
 def test_failures_are_counted_and_stop_nothing(executor: Executor) -> None:
-    executor.keep(WILL)
+    executor.keep("web", WILL)
     # The advert cannot leave; an address that went with its interface is no failure.
     assert executor.execute().endswith(", 1 of these failed")
 
 
 def test_later_will_replaces_the_one_before(executor: Executor) -> None:
-    executor.keep(WILL)
-    executor.keep(Will((), ()))
+    executor.keep("web", WILL)
+    executor.keep("web", Will((), ()))
     assert executor.execute() == ""
 
 
 def test_routes_and_rules_are_told_of_and_gone_is_no_failure(executor: Executor) -> None:
     holding = Holding((), (Route(VIP, 32, dev=NOWHERE),), ())
-    executor.keep(Will((), (holding, holding)))
+    executor.keep("web", Will((), (holding, holding)))
     assert executor.execute() == "said priority 0 0 times and released 0 addresses, 2 routes for it"
 
 
