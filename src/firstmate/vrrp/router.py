@@ -58,6 +58,10 @@ _HINTS = {
     Refusal.UNKNOWN_SOURCE: "add it to peers if it belongs here",
     Refusal.VRID_CLASH: "give one of the two another vrid",
     Refusal.ADDRESS_LIST: "make transport and addresses equal on both",
+    Refusal.AUTH_EXT_STALE: "set the clocks right (chrony, NTP) on both",
+    Refusal.AUTH_EXT_MISSING: "give both the same secret",
+    Refusal.AUTH_EXT_UNKNOWN_KEY: "give both the same keys",
+    Refusal.AUTH_EXT_INVALID_HMAC: "give both the same secret",
 }
 
 
