@@ -154,8 +154,25 @@ def asked(duo: Duo) -> Story:
     assert {(host, ip) for host, ip in answers if ip in names} == {("a", name) for name in names}
 
 
+def crashed(duo: Duo) -> Story:
+    """The host of a killed MASTER keeps the addresses and answers for them: who asks it must not spread the word."""
+    duo.start("a", garp_refresh_us=S)
+    duo.start("b", garp_refresh_us=S)
+    yield duo.until("a", RouterState.MASTER)
+    yield duo.until("b", RouterState.BACKUP)
+    last = ADDRESSES[duo.family][1]
+    duo.site.greet(last)
+    yield duo.until_client_asks("a", last)
+    killed = duo.one["a"].kill()
+    yield duo.until("b", RouterState.MASTER)
+    yield duo.until_client_asks("b", last)
+    yield Until(lambda: bool(duo.one["b"].told("address-conflict")), duo.story)
+    assert duo.claims("a", killed) == []
+    assert duo.site.whom_it_asks("client", last) == MACS["b"]
+
+
 def interface_down_and_up(duo: Duo, how: str) -> Story:
-    slow_s, fast_s = 1.0, 0.3
+    slow_s, fast_s = 1.0, 0.5
     duo.start("a", advert_interval_us=int(slow_s * S))
     yield duo.until("a", RouterState.MASTER)
     duo.start("b", advert_interval_us=int(fast_s * 1000) * MS)
@@ -192,6 +209,7 @@ STORIES: dict[str, Callable[[Duo], Story]] = {
     "promoted": promoted,
     "demoted": demoted,
     "asked": asked,
+    "crashed": crashed,
     "carrier": partial(interface_down_and_up, how="carrier"),
     "set down": partial(interface_down_and_up, how="set down"),
 }
@@ -222,6 +240,11 @@ def test_a_demoted_one_does_not_say_it_again(failures: Failures, family: int) ->
 @pytest.mark.parametrize("family", FAMILIES)
 def test_only_the_master_answers(failures: Failures, family: int) -> None:  # C89
     check(failures, f"asked, IPv{family}")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_host_without_a_daemon_takes_nobody_back(failures: Failures, family: int) -> None:
+    check(failures, f"crashed, IPv{family}")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
