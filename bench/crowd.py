@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ear import Ear, clock_us
-from timing import Reigns, Said, Scale, Taken, Takeover, down_interval_us
-from twins import PRIORITIES, Setting, Twin, cpu_ns, pss, vips
+from timing import Cost, Reigns, Said, Scale, Taken, Takeover, busy_ms
+from twins import Setting, Twin, comm, cpu_ns, pss, vips
 from wires import HOSTS, Wires
 
 from firstmate.model.units import MS, S, Micros
@@ -41,11 +41,6 @@ class Pair:
     twins: dict[str, Twin]
     setting: Setting
 
-    @property
-    def down_us(self) -> Micros:
-        """Master_Down_Interval of the host that takes over."""
-        return down_interval_us(self.setting.interval_us, PRIORITIES[_HEIR])
-
     def start(self) -> Micros:
         """Start both; when."""
         at_us = clock_us()
@@ -54,18 +49,20 @@ class Pair:
         return at_us
 
     def wait_open(self) -> Micros:
-        """Until both have their sockets; when. Raises `Failed`."""
+        """Until both have their sockets; when the preferred host had its own. Raises `Failed`."""
         until_us = clock_us() + _OPEN_WAIT_US
-        waiting = list(self.twins.values())
-        while waiting:
-            waiting = [twin for twin in waiting if not twin.is_open()]
+        opened: dict[str, Micros] = {}
+        while len(opened) < len(HOSTS):
+            for host, twin in self.twins.items():
+                if host not in opened and twin.is_open():
+                    opened[host] = clock_us()
             self._check(until_us, lambda: "no VRRP socket")
             time.sleep(_LOOK_US / S)
-        return clock_us()
+        return opened[_PREFERRED]
 
     def settle(self, ear: Ear, reigns: Reigns) -> Micros:
         """Until the preferred host alone advertises everything, and has for a while; since when. Raises `Failed`."""
-        hold_us = 2 * self.down_us + 200 * MS
+        hold_us = 2 * self.setting.down_us + 200 * MS
         until_us = clock_us() + _SETTLE_WAIT_US
         count = self.setting.count
         while True:
@@ -80,12 +77,17 @@ class Pair:
         takeover = Takeover(_HEIR, self.setting.count)
         self._hear_for(ear, takeover.hear, 2 * self.setting.interval_us)
         takeover.at_us = fault()
-        until_us = takeover.at_us + self.down_us + _TAKEN_WAIT_US
+        until_us = takeover.at_us + self.setting.down_us + _TAKEN_WAIT_US
         while not takeover.complete and clock_us() < until_us:
             takeover.hear(ear.listen(clock_us() + _LOOK_US))
         if lost := ear.lost():
             raise Failed(f"{lost} frames were not heard")
-        return takeover.taken(self.down_us)
+        return takeover.taken(self.setting.down_us)
+
+    def busy_ms(self, ear: Ear) -> int:
+        heard: list[Said] = []
+        self._hear_for(ear, heard.extend, self.setting.interval_us)
+        return busy_ms(heard, _PREFERRED)
 
     def cut(self) -> Micros:
         at_us = clock_us()
@@ -101,12 +103,9 @@ class Pair:
             os.close(fd)
         return sum(int(line.partition(":")[2].split()[9]) for line in lines if line.strip().startswith("eth"))
 
-    def rest(self, ear: Ear | None, for_us: Micros) -> None:
+    def rest(self, ear: Ear, for_us: Micros) -> None:
         """Let time pass; what is said meanwhile is forgotten."""
-        if ear is None:
-            time.sleep(for_us / S)
-        else:
-            self._hear_for(ear, lambda _: None, for_us)
+        self._hear_for(ear, lambda _: None, for_us)
 
     def _hear_for(self, ear: Ear, hear: Callable[[list[Said]], None], for_us: Micros) -> None:
         until_us = clock_us() + for_us
@@ -156,6 +155,7 @@ def _story(both: Pair, scale: Scale, window_s: float, rng: random.Random) -> Ite
         scale = replace(scale, settled_us=settled_us - at_us, changes=reigns.changes / both.setting.count)
         yield scale
         both.rest(ear, _REST_US)
+        scale = replace(scale, busy_ms=both.busy_ms(ear))
     if missing := vips(both.setting) - both.wires.held(_PREFERRED):
         raise Failed(f"{_PREFERRED} advertises and does not have {len(missing)} addresses")
     scale = _steady(both, scale, window_s)
@@ -185,12 +185,18 @@ def _steady(both: Pair, scale: Scale, window_s: float) -> Scale:
     after = {host: cpu_ns(pids[host]) for host in HOSTS}
     if any(before[host].keys() != after[host].keys() for host in HOSTS):
         raise Failed("a process ended by itself")
-    percent = {host: 100 * (sum(after[host].values()) - sum(before[host].values())) / past_ns for host in HOSTS}
+    costs = tuple(
+        Cost(host, comm(pid), 100 * (after[host][pid] - before[host][pid]) / past_ns, pss(pid))
+        for host in HOSTS
+        for pid in pids[host]
+    )
+    master, backup = ([cost for cost in costs if cost.host == host] for host in HOSTS)
     return replace(
         scale,
         sent=(both.sent() - sent) * S * 1000 / past_ns,
-        master_cpu=percent[_PREFERRED],
-        backup_cpu=percent[_HEIR],
-        master_pss=pss(pids[_PREFERRED]),
-        backup_pss=pss(pids[_HEIR]),
+        master_cpu=sum(cost.cpu for cost in master),
+        backup_cpu=sum(cost.cpu for cost in backup),
+        master_pss=sum(cost.pss for cost in master),
+        backup_pss=sum(cost.pss for cost in backup),
+        processes=costs,
     )

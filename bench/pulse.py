@@ -24,7 +24,7 @@ import pulse_page
 from load import LOOPS
 from record import RESULTS, listed, machine, needs_root, write
 from timing import Calm, Scale, Silences
-from twins import SUBJECTS, Setting
+from twins import PRIORITIES, SUBJECTS, Setting
 
 from firstmate.model.units import MS, S, Micros
 
@@ -69,13 +69,17 @@ def main() -> None:
 def _a(options: argparse.Namespace, book: Book, directory: Path) -> None:
     for routers in options.routers:
         for interval_us in options.interval or INTERVALS["a"]:
-            _scale(options, book, directory, Setting(routers, interval_us, garp_refresh=options.garp_refresh))
+            _scale(options, book, directory, _setting(options, routers, interval_us))
 
 
 def _c(options: argparse.Namespace, book: Book, directory: Path) -> None:
     for interval_us in options.interval or INTERVALS["c"]:
-        setting = Setting(options.crowd // CROWD_WIRES, interval_us, CROWD_WIRES, options.garp_refresh)
+        setting = _setting(options, options.crowd // CROWD_WIRES, interval_us, CROWD_WIRES)
         _scale(options, book, directory, setting)
+
+
+def _setting(options: argparse.Namespace, routers: int, interval_us: Micros, wires: int = 1) -> Setting:
+    return Setting(routers, interval_us, wires, options.garp_refresh, tuple(options.priorities))
 
 
 def _scale(options: argparse.Namespace, book: Book, directory: Path, setting: Setting) -> None:
@@ -159,6 +163,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--takeovers-slow", type=int, default=20, help="b: the same at intervals of 1 s and more")
     parser.add_argument("--false-minutes", type=float, default=10.0, help="b: how long nothing happens; 0: never")
     parser.add_argument("--garp-refresh", default="", help="firstmate's garp_refresh; keepalived has none of it")
+    parser.add_argument("--priorities", type=_numbers, default=list(PRIORITIES), help="of both hosts, a, c: 254,253")
     parser.add_argument("--python", default=sys.executable, help="the environment whose firstmate is measured")
     parser.add_argument("--report", action="store_true", help="print the page and write nothing")
     parser.add_argument("--output", type=Path, help=f"directory for the page and the record (default: {RESULTS})")

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from figures import Spread, Target, markdown, ratio, spread, target_table
-from timing import Calm, Scale, Silences, down_interval_us, in_ms, late_row, percentile
+from timing import Calm, Scale, Silences, Taken, down_interval_us, in_ms, late_row, percentile
 from twins import PRIORITIES
-from wires import HOSTS
 
 from firstmate.model.units import MS, Micros, format_duration
 
@@ -34,8 +33,9 @@ def render(scales: Sequence[Scale], silences: Sequence[Silences], calms: Sequenc
 def say_scale(scale: Scale) -> str:
     """One line for who waits."""
     where = f"{scale.routers} × {format_duration(scale.interval_us)}"
+    times = f"open {in_ms(scale.opened_us, 0)} settled {in_ms(scale.settled_us, 0)} ms, {scale.changes} changes"
     return (
-        f"{where}: open {in_ms(scale.opened_us, 0)} settled {in_ms(scale.settled_us, 0)} ms, {scale.changes} changes; "
+        f"{where}: {times}; {scale.busy_ms} ms busy, "
         f"{scale.sent or 0:.0f} packets/s, CPU {scale.master_cpu or 0:.2f} {scale.backup_cpu or 0:.2f} %, "
         f"PSS {_mib(scale.master_pss)} {_mib(scale.backup_pss)} MiB; cut {_say_taken(scale.cut)}; "
         f"kill {_say_taken(scale.kill)} {scale.problem}"
@@ -49,7 +49,9 @@ def say_silences(found: Silences) -> str:
 
 
 def _cost_table(scales: Sequence[Scale]) -> list[list[str]]:
-    table = [["routers", "interval", "", "packets/s", "MASTER CPU %", "BACKUP CPU %", "of keepalived", "PSS MiB, both"]]
+    table = [
+        ["routers", "interval", "", "ms busy", "packets/s", "MASTER CPU %", "BACKUP CPU %", "of keepalived", "PSS MiB"]
+    ]
     for group in _groups(scales):
         for subject in _subjects(group):
             mine = _of(group, subject)
@@ -59,6 +61,7 @@ def _cost_table(scales: Sequence[Scale]) -> list[list[str]]:
             table.append(
                 [
                     *_head(group, subject),
+                    _words(_numbers(mine, lambda one: one.busy_ms), 0),
                     _words(_numbers(mine, lambda one: one.sent), 0),
                     _words(master, 2),
                     _words(backup, 2),
@@ -123,9 +126,12 @@ def _targets(scales: Sequence[Scale], silences: Sequence[Silences], calms: Seque
         targets.append(_target(f"{what}: {name}, of the ideal", _over_ideal(mine, of), TIME_LIMIT))
     for name, of in _TAKEN.items():
         targets.append(_target(f"{what}: taken over, {name}, of the ideal", _over_ideal(mine, of), TIME_LIMIT))
+    if not group:
+        targets.clear()
     sizes = [size for one in scales if one.subject == OURS for size in (one.master_pss, one.backup_pss) if size]
     most = max(sizes) / (1 << 20) if sizes else None
-    targets.append(_target("PSS of all processes, MiB, most", most, PSS_LIMIT / (1 << 20)))
+    if sizes:
+        targets.append(_target("PSS of all processes, MiB, most", most, PSS_LIMIT / (1 << 20)))
     for interval_us in dict.fromkeys(one.interval_us for one in silences):
         late = [
             us
@@ -194,23 +200,11 @@ def _backup_pss(scale: Scale) -> float | None:
     return None if scale.backup_pss is None else scale.backup_pss / (1 << 20)
 
 
-def _taken(
-    which: Callable[[Scale], Taken | None], what: Callable[[Taken], Micros | None]
-) -> Callable[[Scale], float | None]:
-    """What came within the time that we watched is a time; else there is none."""
-
-    def cell(scale: Scale) -> float | None:
-        found = which(scale)
-        return None if found is None else what(found)
-
-    return cell
-
-
-_TAKEN = {
-    "cut, adverts": _taken(lambda one: one.cut, lambda taken: taken.adverts_us),
-    "cut, addresses": _taken(lambda one: one.cut, lambda taken: taken.addresses_us),
-    "kill, adverts": _taken(lambda one: one.kill, lambda taken: taken.adverts_us),
-    "kill, addresses": _taken(lambda one: one.kill, lambda taken: taken.addresses_us),
+_TAKEN: dict[str, Callable[[Scale], Micros | None]] = {
+    "cut, adverts": lambda one: one.cut and one.cut.adverts_us,
+    "cut, addresses": lambda one: one.cut and one.cut.addresses_us,
+    "kill, adverts": lambda one: one.kill and one.kill.adverts_us,
+    "kill, addresses": lambda one: one.kill and one.kill.addresses_us,
 }
 
 
@@ -236,7 +230,7 @@ def _head(group: Sequence[Scale], subject: str) -> list[str]:
 
 
 def _ideal_us(scale: Scale) -> Micros:
-    return down_interval_us(scale.interval_us, PRIORITIES[HOSTS[1]])
+    return down_interval_us(scale.interval_us, PRIORITIES[1])
 
 
 def _numbers(scales: Sequence[Scale], cell: Callable[[Scale], float | None]) -> Spread | None:

@@ -34,6 +34,14 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    host: str
+    name: str
+    cpu: float  # percent of a core
+    pss: int  # octets
+
+
+@dataclass(frozen=True, slots=True)
 class Scale:
     """One set-up of many virtual routers."""
 
@@ -42,14 +50,16 @@ class Scale:
     routers: int
     wires: int
     interval_us: Micros
-    opened_us: Micros | None = None  # from the start of both to the last one's VRRP socket
+    opened_us: Micros | None = None  # from the start of both to the VRRP sockets of the preferred host
     settled_us: Micros | None = None  # from the start of both
     changes: float | None = None  # of the advertiser until then, of each virtual router
+    busy_ms: int | None = None  # milliseconds of one interval in which the MASTER says something: 1 is all at once
     sent: float | None = None  # packets a second that the MASTER sends
     master_cpu: float | None = None  # percent of a core
     backup_cpu: float | None = None
     master_pss: int | None = None  # octets
     backup_pss: int | None = None
+    processes: tuple[Cost, ...] = ()
     cut: Taken | None = None
     kill: Taken | None = None
     problem: str = ""  # why the rest is missing
@@ -86,6 +96,11 @@ class Calm:
 def down_interval_us(interval_us: Micros, priority: int) -> Micros:
     """Master_Down_Interval of version 3 (RFC 9568, 6.1)."""
     return 3 * interval_us + (256 - priority) * interval_us // 256
+
+
+def busy_ms(heard: Iterable[Said], host: str) -> int:
+    """In how many different milliseconds that host advertises."""
+    return len({said.at_us // MS for said in heard if said.port == host and not said.delivered and said.vrid >= 0})
 
 
 def percentile(values: Sequence[float], percent: float) -> float | None:

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from ear import clock_us
 from keepalived import scheduling_of, tree
+from timing import down_interval_us
 from wires import HOSTS, Wires, host_address, vip
 
 from firstmate.lab import kernel
 from firstmate.model.units import MS, S, Micros
 
-PRIORITIES = dict(zip(HOSTS, (254, 253), strict=True))
+PRIORITIES = (254, 253)  # of HOSTS: what firstmate's `prefer` gives
 SUBJECTS = ("firstmate", "keepalived", "keepalived-rt")
 
 _CPUCLOCK_SCHED = 2  # linux/posix-timers.h: what the scheduler has counted, to the nanosecond
@@ -32,10 +33,16 @@ class Setting:
     interval_us: Micros
     wires: int = 1
     garp_refresh: str = ""  # firstmate's; empty: as it comes
+    priorities: tuple[int, ...] = PRIORITIES  # of HOSTS
 
     @property
     def count(self) -> int:
         return self.routers * self.wires
+
+    @property
+    def down_us(self) -> Micros:
+        """Master_Down_Interval of the host that takes over."""
+        return down_interval_us(self.interval_us, self.priorities[1])
 
 
 @dataclass(slots=True)
@@ -130,7 +137,7 @@ class Twin:
 def firstmate_toml(setting: Setting) -> str:
     """As few keys as the task allows: everything else as it comes."""
     nodes = [f'[[node]]\nname = "{host}"\naddress = "{host_address(host, 0).ip}"\n' for host in HOSTS]
-    order = ", ".join(f'"{host}"' for host in HOSTS)
+    priorities = ", ".join(f"{host} = {value}" for host, value in zip(HOSTS, setting.priorities, strict=True))
     refresh = f'garp_refresh = "{setting.garp_refresh}"\n' if setting.garp_refresh else ""
     routers = []
     for wire, number in _all(setting):
@@ -141,7 +148,7 @@ def firstmate_toml(setting: Setting) -> str:
         elif setting.wires > 1:
             where = 'interface = "eth0"\n'
         routers.append(
-            f'[[vrrp]]\nname = "r{wire}-{number + 1}"\nvrid = {number + 1}\nprefer = [{order}]\n'
+            f'[[vrrp]]\nname = "r{wire}-{number + 1}"\nvrid = {number + 1}\npriority = {{ {priorities} }}\n'
             f'addresses = ["{vip(number, wire)}"]\nadvert_interval = "{setting.interval_us // MS}ms"\n'
             f'preempt_delay = "0s"\n{where}{refresh}'
         )
@@ -156,7 +163,7 @@ def keepalived_conf(host: str, setting: Setting, *, realtime: bool) -> str:
         peers = " ".join(str(host_address(other, wire).ip) for other in HOSTS if other != host)
         blocks.append(
             f"vrrp_instance r{wire}-{number + 1} {{\n  state BACKUP\n  interface eth{wire}\n"
-            f"  virtual_router_id {number + 1}\n  priority {PRIORITIES[host]}\n"
+            f"  virtual_router_id {number + 1}\n  priority {setting.priorities[HOSTS.index(host)]}\n"
             f"  advert_int {setting.interval_us / S:g}\n  unicast_src_ip {host_address(host, wire).ip}\n"
             f"  unicast_peer {{\n    {peers}\n  }}\n"
             f"  virtual_ipaddress {{\n    {vip(number, wire)} dev eth{wire}\n  }}\n}}\n"
@@ -177,15 +184,20 @@ def cpu_ns(pids: Sequence[int]) -> Mapping[int, int]:
     return used
 
 
-def pss(pids: Sequence[int]) -> int:
-    """Proportional set size of all, in octets."""
-    total = 0
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
-                if line.startswith("Pss:"):
-                    total += int(line.split()[1]) << 10
-    return total
+def pss(pid: int) -> int:
+    """Proportional set size, in octets; 0 when it has ended."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) << 10
+    return 0
+
+
+def comm(pid: int) -> str:
+    """Its name as `ps` shows it; "" when it has ended."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+    return ""
 
 
 def _all(setting: Setting) -> list[tuple[int, int]]:
