@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ear import Ear, clock_us
-from timing import Cost, Reigns, Said, Scale, Taken, Takeover, busy_ms
+from timing import Cost, Reigns, Said, Scale, Takeover, busy_ms
 from twins import Setting, Twin, comm, cpu_ns, pss, vips
 from wires import HOSTS, Wires
 
@@ -72,7 +72,7 @@ class Pair:
                 return since_us
             self._check(until_us, lambda: f"not settled: {reigns.missing(_PREFERRED, count)}")
 
-    def lose(self, ear: Ear, fault: Callable[[], Micros]) -> Taken:
+    def lose(self, ear: Ear, fault: Callable[[], Micros]) -> Takeover:
         """The fault, and what the other host makes of it."""
         takeover = Takeover(_HEIR, self.setting.count)
         self._hear_for(ear, takeover.hear, 2 * self.setting.interval_us)
@@ -82,7 +82,7 @@ class Pair:
             takeover.hear(ear.listen(clock_us() + _LOOK_US))
         if lost := ear.lost():
             raise Failed(f"{lost} frames were not heard")
-        return takeover.taken(self.setting.down_us)
+        return takeover
 
     def busy_ms(self, ear: Ear) -> int:
         heard: list[Said] = []
@@ -163,12 +163,12 @@ def _story(both: Pair, scale: Scale, window_s: float, rng: random.Random) -> Ite
     with Ear(both.wires) as ear:
         both.settle(ear, Reigns())
         both.rest(ear, rng.randrange(both.setting.interval_us))
-        scale = replace(scale, cut=both.lose(ear, both.cut))
+        scale = replace(scale, cut=both.lose(ear, both.cut).taken(both.setting.down_us))
         yield scale
         both.wires.mend(_PREFERRED)
         both.settle(ear, Reigns())
         both.rest(ear, _REST_US + rng.randrange(both.setting.interval_us))
-        scale = replace(scale, kill=both.lose(ear, both.twins[_PREFERRED].kill))
+        scale = replace(scale, kill=both.lose(ear, both.twins[_PREFERRED].kill).taken(both.setting.down_us))
         yield scale
         both.rest(ear, 1 * S)
     if missing := vips(both.setting) - both.wires.held(_HEIR):

@@ -39,7 +39,7 @@ def silence(place: Place, case: Case, number: int, takeovers: int, rng: random.R
             with busy(case.loops):
                 for _ in range(takeovers):
                     both.rest(ear, max(_REST_US, _REST_INTERVALS * case.interval_us) + rng.randrange(case.interval_us))
-                    late_us += both.lose(ear, both.cut).late_us
+                    late_us += both.lose(ear, both.cut).late_us(both.setting.down_us)
                     both.wires.mend(_PREFERRED)
                     both.settle(ear, Reigns())
         except Failed as error:

@@ -82,13 +82,12 @@ def _time_table(scales: Sequence[Scale]) -> list[list[str]]:
         ideal_us = _ideal_us(group[0])
         for subject in _subjects(group):
             mine = _of(group, subject)
-            late = [us for one in mine if one.cut for us in one.cut.late_us]
             cells = [
                 _words(_numbers(mine, _opened), 0),
                 *(_multiple(_numbers(mine, cell), ideal_us) for cell in (_settled, _settled_after_open)),
                 _words(_numbers(mine, lambda one: one.changes), 1),
                 *(_multiple(_numbers(mine, cell), ideal_us) for cell in _TAKEN.values()),
-                ", ".join(in_ms(percentile(late, percent), 2) for percent in (50, 99)),
+                ", ".join(in_ms(_median(mine, cell), 2) for cell in _LATE),
             ]
             table.append([*_head(group, subject), *cells])
     return table
@@ -208,6 +207,11 @@ _TAKEN: dict[str, Callable[[Scale], Micros | None]] = {
 }
 
 
+_LATE: tuple[Callable[[Scale], float | None], ...] = (
+    lambda one: one.cut and one.cut.late_p50_us,
+    lambda one: one.cut and one.cut.late_p99_us,
+)
+
 # Arithmetic
 
 
@@ -242,9 +246,14 @@ def _cpu_share(group: Sequence[Scale], subject: str, cell: Callable[[Scale], flo
     return ratio(_numbers(_of(group, subject), cell), _numbers(_of(group, THEIRS), cell))
 
 
-def _over_ideal(scales: Sequence[Scale], cell: Callable[[Scale], float | None]) -> float | None:
+def _median(scales: Sequence[Scale], cell: Callable[[Scale], float | None]) -> float | None:
     found = _numbers(scales, cell)
-    return None if found is None or found.median is None else found.median / _ideal_us(scales[0])
+    return None if found is None else found.median
+
+
+def _over_ideal(scales: Sequence[Scale], cell: Callable[[Scale], float | None]) -> float | None:
+    found = _median(scales, cell)
+    return None if found is None else found / _ideal_us(scales[0])
 
 
 def _words(found: Spread | None, digits: int) -> str:
@@ -269,5 +278,5 @@ def _mib(octets: int | None) -> str:
 def _say_taken(taken: Taken | None) -> str:
     if taken is None:
         return "–"
-    late = [in_ms(percentile(taken.late_us, percent), 1) for percent in (50, 99)]
+    late = [in_ms(us) for us in (taken.late_p50_us, taken.late_p99_us)]
     return f"{in_ms(taken.adverts_us, 0)}/{in_ms(taken.addresses_us, 0)} ms (late {', '.join(late)})"

@@ -30,7 +30,8 @@ class Taken:
 
     adverts_us: Micros | None  # the first advert of the last virtual router
     addresses_us: Micros | None  # the first gratuitous ARP of the last address
-    late_us: tuple[Micros, ...]  # of each: from the last advert heard to its own first, less the down interval
+    late_p50_us: float | None  # from the last advert heard to its own first, less the down interval
+    late_p99_us: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,13 +195,18 @@ class Takeover:
     def complete(self) -> bool:
         return len(self.own) >= self.count and len(self.announced) >= self.count
 
+    def late_us(self, down_us: Micros) -> tuple[Micros, ...]:
+        """Of each, in order of size: from the last advert heard to its own first, less the down interval."""
+        return tuple(sorted(at - self.heard[key] - down_us for key, at in self.own.items() if key in self.heard))
+
     def taken(self, down_us: Micros) -> Taken:
         assert self.at_us is not None
-        late = (at - self.heard[key] - down_us for key, at in self.own.items() if key in self.heard)
+        late_us = self.late_us(down_us)
         return Taken(
             max(self.own.values()) - self.at_us if len(self.own) >= self.count else None,
             max(self.announced.values()) - self.at_us if len(self.announced) >= self.count else None,
-            tuple(sorted(late)),
+            percentile(late_us, 50),
+            percentile(late_us, 99),
         )
 
 

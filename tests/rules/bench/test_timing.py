@@ -67,15 +67,16 @@ def test_a_takeover_is_complete_with_the_last_advert_and_the_last_address() -> N
     takeover.hear([advert(1, B, 1, delivered=True), advert(2, B, 2, delivered=True), advert(2, A, 2), arp(3, B)])
     takeover.at_us = 10 * MS
     takeover.hear([advert(11, B, 1, delivered=True), advert(42, B, 1), arp(43, B), advert(50, B, 2)])
-    assert takeover.taken(30 * MS) == timing.Taken(40 * MS, None, (1 * MS, 18 * MS))
+    assert takeover.taken(30 * MS) == timing.Taken(40 * MS, None, 1 * MS, 18 * MS)
     takeover.hear([arp(44, B), arp(60, B, b"\x0a\x0a\x01\x02"), advert(61, B, 2)])
     assert takeover.complete
-    assert takeover.taken(30 * MS) == timing.Taken(40 * MS, 50 * MS, (1 * MS, 18 * MS))
+    assert takeover.late_us(30 * MS) == (1 * MS, 18 * MS)
+    assert takeover.taken(30 * MS) == timing.Taken(40 * MS, 50 * MS, 1 * MS, 18 * MS)
 
 
 def test_what_never_came_is_no_time() -> None:
     takeover = Takeover(B, 1, at_us=0)
-    assert takeover.taken(1) == timing.Taken(None, None, ())
+    assert takeover.taken(1) == timing.Taken(None, None, None, None)
 
 
 def test_all_at_once_is_one_busy_millisecond() -> None:
