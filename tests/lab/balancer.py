@@ -58,10 +58,10 @@ class Balancer:
         self._supervisor: Channel | None = None
 
     def write(self, wanted: Plan) -> None:
-        (self.runtime / "plan.json").write_text(jsonable.dumps(wanted))
+        (self.runtime / "pulse.json").write_text(jsonable.dumps(wanted))
 
     def start(self, wanted: Plan | None = None, *arguments: str, command: tuple[str, ...] = ()) -> None:
-        if wanted is not None or not (self.runtime / "plan.json").exists():
+        if wanted is not None or not (self.runtime / "pulse.json").exists():
             self.write(wanted or plan(self.host))
         (ops, ops_end), (supervisor, supervisor_end) = pair(), pair()
         environment = os.environ | {

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from tests.lab.balancer import Balancer
-from tests.lab.netns import Site
+from tests.lab.netns import MACS, Namespace, Site
 
 from firstmate.lab import state
 from firstmate.lab.lab import Lab
 from firstmate.lab.wire import NotAllowed
+from firstmate.linux.netlink import Netlink
 
 _numbers = itertools.count()
 
@@ -55,5 +56,27 @@ def a(site: Site, tmp_path: Path) -> Iterator[Balancer]:
 @pytest.fixture
 def b(site: Site, tmp_path: Path) -> Iterator[Balancer]:
     made = Balancer(site, "b", tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def space() -> Iterator[Namespace]:
+    """A namespace with eth0 (up, 10.0.1.11/24) and its other end peer0; the test runs inside."""
+    made = Namespace()
+    made.ip(
+        f"link add eth0 address {MACS['a']} type veth peer name peer0",
+        "link set eth0 up",
+        "link set peer0 up",
+        "addr add 10.0.1.11/24 dev eth0",
+    )
+    with made.entered():
+        yield made
+    made.close()
+
+
+@pytest.fixture
+def netlink(space: Namespace) -> Iterator[Netlink]:
+    made = Netlink(watch=True)
     yield made
     made.close()

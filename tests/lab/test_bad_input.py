@@ -309,7 +309,7 @@ def test_stranger_with_our_vrid_is_named_and_refused(whole: Pair) -> None:
 
 
 def test_plan_is_damaged(whole: Pair) -> None:
-    whole.a.run(["sh", "-c", "echo '{' > /run/firstmate/plan.json"])
+    whole.a.run(["sh", "-c", "echo '{' > /run/firstmate/plan.json; echo '{' > /run/firstmate/pulse.json"])
     whole.kill(whole.a, "pulse", signal.SIGHUP)  # not by the supervisor: it would write the plan first
     whole.kill(whole.a, "ops", signal.SIGHUP)
     whole.hears(whole.a, "the new plan cannot be read, the old one stands", "the plan before goes on")

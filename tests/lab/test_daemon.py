@@ -205,6 +205,18 @@ def test_end_of_pulse_is_announced_long_before_its_silence(site: Pair) -> None:
     assert " of these failed" not in site.log(site.a)
 
 
+def test_pulse_that_hangs_is_killed_and_spoken_for(site: Pair) -> None:
+    with Observer(site.lab) as observer:
+        stopped_us = site.kill(site.a, "pulse", signal.SIGSTOP)
+        site.until(lambda: "" if site.b.holds_vip() else "nothing yet", "lb-b")
+        assert site.a.holds_vip()  # both have it: what a hang without a watchdog would leave
+        site.hears(site.a, "hangs: killed", "pulse died: said priority 0 1 times and released 1 addresses for it")
+        site.until_leads("lb-a")  # another pulse has come, and preempts
+        seen = observer.look()
+    assert len(resignations([one for one in seen if one.at_us > stopped_us], "lb-a")) >= 1
+    assert " of these failed" not in site.log(site.a)
+
+
 def test_pulse_that_will_not_stay_up_lets_go_for_good(site: Pair) -> None:
     """With a supervisor that loses patience after two restarts instead of ten."""
     site.daemons.stop(site.a)

@@ -17,7 +17,7 @@ from tests.lab.netns import MACS, VIP, Site
 from tests.lab.stories import Story, Until, tell
 
 from firstmate.model.messages import RouterState
-from firstmate.model.plan import ChecksumForm, Transport, VrrpPlan
+from firstmate.model.plan import Auth, ChecksumForm, Transport, VrrpPlan
 from firstmate.model.units import MS
 
 WHY_NOT = netns.why_not() or keepalived.why_not()
@@ -108,6 +108,7 @@ class Pair:
             version=self.setting.version,
             advert_interval_us=int(self.setting.interval_s * 1000) * MS,
             transport=Transport.MULTICAST if self.setting.multicast else Transport.UNICAST,
+            auth=Auth.PASS if self.setting.password else Auth.NONE,
             auth_pass=self.setting.password.encode(),
         )
         return replace(one, **changes)  # type: ignore[arg-type] # fields of the plan, whichever

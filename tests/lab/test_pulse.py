@@ -11,7 +11,7 @@ from tests.vectors.vrrp.oracle import SeenArp
 
 from firstmate.linux.sockets import VrrpSocket
 from firstmate.model.messages import RouterState, WantSnapshot
-from firstmate.model.plan import ChecksumForm, Transport
+from firstmate.model.plan import Auth, ChecksumForm, Transport
 from firstmate.model.units import MS, S
 
 WHY_NOT = why_not()
@@ -28,7 +28,7 @@ WIRES = {
     "v3 plain": {"checksum": ChecksumForm.PLAIN},
     "v2 unicast": {"version": 2, "advert_interval_us": S},
     "v2 multicast PASS": {
-        "version": 2, "advert_interval_us": S, "transport": Transport.MULTICAST, "auth_pass": b"secret12",
+        "version": 2, "advert_interval_us": S, "transport": Transport.MULTICAST, "auth": Auth.PASS, "auth_pass": b"secret12",
     },
 }  # fmt: skip
 

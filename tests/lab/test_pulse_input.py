@@ -41,7 +41,7 @@ def test_reload_changes_addresses_and_priority(site: Site, a: Balancer, b: Balan
 def test_reload_of_a_plan_that_cannot_be_read_changes_nothing(site: Site, a: Balancer) -> None:
     a.start()
     a.wait(MASTER)
-    (a.runtime / "plan.json").write_text("{")
+    (a.runtime / "pulse.json").write_text("{")
     reloaded = a.send(signal.SIGHUP)
     site.observer.wait(lambda: bool(a.told("reload-failed")), 3, "the notice")
     site.observer.wait(lambda: len(site.observer.adverts("a", reloaded)) >= 3, 2, "three more adverts")
@@ -93,10 +93,10 @@ def test_no_right_to_open_raw_sockets(a: Balancer) -> None:
 
 def test_no_plan(a: Balancer) -> None:
     a.write(plan("a"))
-    (a.runtime / "plan.json").write_text('{"type":"Plan"}')
+    (a.runtime / "pulse.json").write_text('{"type":"Plan"}')
     a.start()
     a.wait_for_end(70)
-    assert a.log.read_text().startswith(f"ERROR pulse {a.runtime}/plan.json cannot be read: not a Plan: ")
+    assert a.log.read_text().startswith(f"ERROR pulse {a.runtime}/pulse.json cannot be read: not a Plan: ")
 
 
 def test_two_virtual_routers_lead_on_different_hosts(site: Site, a: Balancer, b: Balancer) -> None:

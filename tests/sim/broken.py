@@ -142,10 +142,9 @@ class Modest(Instance):
 class Impatient(Instance):
     """Preempts without waiting for `preempt_delay`."""
 
-    def _bear_weaker(self, heard: Heard, now_us: Micros) -> list[Action]:
-        assert isinstance(self.state, Backup)
-        self.state = replace(self.state, preempt_at_us=now_us)
-        return super()._bear_weaker(heard, now_us)
+    def _bear_weaker(self, state: Backup, heard: Heard, now_us: Micros) -> list[Action]:
+        state.preempt_at_us = now_us
+        return super()._bear_weaker(state, heard, now_us)
 
 
 class Trusting(Instance):
@@ -160,10 +159,8 @@ class Trusting(Instance):
 class Postpones(Instance):
     """Each priority 0 arms Skew_Time anew."""
 
-    def _await_skew(self, resigned: Heard, now_us: Micros) -> list[Action]:
-        assert isinstance(self.state, Backup)
-        at_us = now_us + self.skew_us(self.state.interval_us)
-        self.state = replace(self.state, down_at_us=at_us, master=resigned)
+    def _await_skew(self, state: Backup, resigned: Heard, now_us: Micros) -> list[Action]:
+        state.down_at_us, state.master = now_us + self.skew_us(state.interval_us), resigned
         return []
 
 

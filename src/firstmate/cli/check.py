@@ -8,7 +8,8 @@ import click
 from firstmate.cli.options import CONFIG_DEFAULT, EXIT_CONFIG, EXIT_OK, Options, with_config, with_output
 from firstmate.config import report
 from firstmate.config.codes import Code
-from firstmate.config.compile import Checked, check
+from firstmate.config.compile import Checked, check, net_namespace_of
+from firstmate.config.signing import ReadSecret
 from firstmate.config.toml import TEXT_BYTES_MAX
 from firstmate.model.host import HostFacts
 from firstmate.model.problems import Problem, Severity
@@ -32,7 +33,8 @@ def command(context: click.Context, file: str | None, haproxy: str | None, *, st
     if isinstance(content, Problem):
         checked, note = Checked((content,)), ""
     else:
-        checked = check(content, name, _host_facts())
+        host, read_secret = _host(net_namespace_of(content, name))
+        checked = check(content, name, host, read_secret)
         checked, note = _ask_haproxy(content, name, checked, haproxy)
     _print(checked, name, content if isinstance(content, bytes) else b"", options.output, note)
     context.exit(EXIT_CONFIG if checked.errors or (strict and checked.warnings) else EXIT_OK)
@@ -51,14 +53,18 @@ def _read(name: str) -> bytes | Problem:
         return Problem(Code.UNREADABLE.value, f"cannot read the file: {why}", hint, name)
 
 
-def _host_facts() -> HostFacts | None:
-    """This host's interfaces; None where the kernel does not tell: then only the file is judged."""
+def _host(namespace: str) -> tuple[HostFacts | None, ReadSecret | None]:
+    """This host's interfaces and secrets; None where the kernel does not tell: then only the file is judged."""
     try:
         from firstmate.linux.interfaces import read_host_facts  # noqa: PLC0415 - Linux only
+        from firstmate.linux.process import enter_net_namespace  # noqa: PLC0415
+        from firstmate.linux.secrets import read_secret  # noqa: PLC0415
 
-        return read_host_facts()
+        if namespace:
+            enter_net_namespace(namespace)
+        return read_host_facts(), read_secret
     except (ImportError, OSError):
-        return None
+        return None, None
 
 
 def _ask_haproxy(content: bytes, name: str, checked: Checked, binary: str | None) -> tuple[Checked, str]:

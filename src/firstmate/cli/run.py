@@ -16,9 +16,11 @@ from firstmate.cli.options import (
     with_node,
 )
 from firstmate.config import report
-from firstmate.config.compile import compile_plan
+from firstmate.config.compile import compile_plan, net_namespace_of
 from firstmate.config.toml import TEXT_BYTES_MAX
 from firstmate.linux.interfaces import read_host_facts
+from firstmate.linux.process import enter_net_namespace
+from firstmate.linux.secrets import read_secret
 from firstmate.model.plan import Plan
 from firstmate.supervisor import log
 from firstmate.supervisor.loop import Supervisor
@@ -39,7 +41,7 @@ def command(options: Options, node: str | None) -> int:
     try:
         runtime = Runtime(path)
         claim = claim_network()
-        supervisor = Supervisor(plan, runtime, lambda: _compile(file, plan.node))
+        supervisor = Supervisor(plan, runtime, lambda: _compile(file, plan.node, plan.net_namespace))
     except NetworkTaken as error:
         log.error(f"another firstmate (pid {error}) works in this network: each would take the other's addresses away")
         return EXIT_AGAIN
@@ -59,17 +61,26 @@ def command(options: Options, node: str | None) -> int:
     return supervisor.run()
 
 
-def _compile(file: str, node: str | None) -> Plan | None:
-    """The plan of the file as it is now; None when it has errors. What is wrong goes to stderr."""
+def _compile(file: str, node: str | None, inside: str | None = None) -> Plan | None:
+    """The plan of the file as it is now; None when it has errors. What is wrong goes to stderr.
+
+    `inside` is the network namespace that we run in already ("": that we were started in); None: go where it says.
+    """
     try:
         with Path(file).open("rb") as source:
             content = source.read(TEXT_BYTES_MAX + 1)
+        namespace = net_namespace_of(content, file)
+        if inside is None and namespace:
+            enter_net_namespace(namespace)
         host = read_host_facts()
     except OSError as error:
         log.error(f"{error.filename or 'netlink'}: {error.strerror}")
         return None
-    plan, problems = compile_plan(content, file, host, node)
+    plan, problems = compile_plan(content, file, host, node, read_secret)
     if problems:
         end = "Nothing was changed." if plan is None else ""
         sys.stderr.write(report.render(problems, {file: content.decode(errors="replace")}, end=end) + "\n")
+    if plan is not None and inside not in (None, plan.net_namespace):
+        log.error("net_namespace cannot change while firstmate runs: restart it")
+        return None
     return plan

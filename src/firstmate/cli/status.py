@@ -10,13 +10,14 @@ from firstmate.cli.options import EXIT_NOT_ALLOWED, EXIT_UNREACHABLE, Options, w
 from firstmate.cli.tables import WIDTH, cut, flow, table, wrap
 from firstmate.ipc.api_client import NotAllowed, Unreachable, get
 from firstmate.model import jsonable
-from firstmate.model.status import NodeStatus, RouterStatus, Status
+from firstmate.model.status import NodeStatus, OddityStatus, PathStatus, RouterStatus, Status
 from firstmate.model.units import S, format_duration
 
 RUNTIME_DEFAULT = "/run/firstmate"
 PULSE_OLD_S = 3.0
 HAPROXY_WIDTH_MAX = 24
 DIGEST_SHOWN = 6
+NOTES_MAX = 30  # lines below the virtual routers
 COLOURS = {"HEALTHY": "green", "DEGRADED": "yellow", "DOWN": "red"}
 OK, WARNING, CRITICAL, UNKNOWN = 0, 1, 2, 3  # codes of monitoring plugins, for --check alone
 
@@ -100,18 +101,48 @@ def _routers(document: Status) -> str:
         (router.name, str(router.vrid), router.master or "?", _addresses(router), _moment(router.since), router.reason)
         for router in document.routers
     ]
-    return table(headers, rows, right=("VRID",))
+    notes = [note for router in document.routers for note in _notes(router)]
+    notes += [_oddity("", odd) for odd in document.oddities]
+    if len(notes) > NOTES_MAX:
+        more = len(notes) - NOTES_MAX + 1
+        notes = [*notes[: NOTES_MAX - 1], f"  and {more} more lines: `firstmate status -o json` has all"]
+    return "\n".join([table(headers, rows, right=("VRID",)), *notes])
+
+
+def _notes(router: RouterStatus) -> list[str]:
+    """What a row cannot hold: paths where there are several, whom it moves with, what is wrong on the wire."""
+    notes = [_oddity(f"{router.name}: ", odd) for odd in router.oddities]
+    if router.moves_with:
+        notes.append(wrap(", ".join(router.moves_with), first=f"  {router.name} moves with "))
+    for peer in dict.fromkeys(path.peer for path in router.paths):
+        paths = [path for path in router.paths if path.peer == peer]
+        if len(paths) > 1 or any(path.silent for path in paths):
+            notes.append(flow([_path(path) for path in paths], first=f"  {router.name} from {peer}: ", gap=", "))
+    return notes
+
+
+def _oddity(router: str, odd: OddityStatus) -> str:
+    text = odd.text if odd.text.startswith(router) else router + odd.text
+    times = f"{odd.count} times " if odd.count > 1 else ""
+    return wrap(f"{text} ({times}since {_moment(odd.since)})", first="  ! ")
+
+
+def _path(path: PathStatus) -> str:
+    age = "never heard" if path.heard_age_s is None else f"{format_duration(round(path.heard_age_s * S))} ago"
+    silent = "SILENT, " if path.silent else ""
+    return f"{path.transport} {path.address} {silent}{age}"
 
 
 def _nodes(document: Status) -> str:
     headers = ("NODE", "ADDRESS", "STATE", "PRIO", "HEARTBEAT", "HAPROXY", "SERVERS", "CONFIG", "READY")
     names = [router.name for router in document.routers]
+    configured = {router.name: router.configured_priority for router in document.routers}
     rows = [
         (
             node.name + ("*" if node.this else ""),
             node.address,
             _each([node.states.get(name, "?") for name in names]),
-            _each([str(node.priorities[name]) if name in node.priorities else "?" for name in names]),
+            _each([_priority(node, name, configured[name] if node.this else 0) for name in names]),
             _heartbeat(node, document),
             cut(node.haproxy.replace("killed by ", ""), HAPROXY_WIDTH_MAX),
             node.servers,
@@ -136,6 +167,14 @@ def _addresses(router: RouterStatus) -> str:
     more = f" +{len(plain) - 1}" if len(plain) > 1 else ""
     held = " ✓" if router.held else " not held" if router.state == "MASTER" else ""
     return (plain[0] if plain else "-") + more + held
+
+
+def _priority(node: NodeStatus, router: str, configured: int) -> str:
+    """The effective one, and the configured one where something that is tracked has changed it."""
+    effective = node.priorities.get(router)
+    if effective is None:
+        return "?"
+    return f"{effective} ({configured})" if effective and configured not in (0, effective) else str(effective)
 
 
 def _each(values: list[str]) -> str:

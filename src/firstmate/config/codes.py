@@ -29,6 +29,8 @@ class Code(Enum):
     BAD_RAW_LINE = "E123"
     BAD_PATH = "E124"
     TOO_MANY = "E125"
+    BAD_ROUTE = "E126"
+    BAD_TRACK = "E127"
     # E2xx, what refers to what
     WHO_AM_I = "E201"
     SAME_NAME = "E203"
@@ -44,6 +46,15 @@ class Code(Enum):
     OWN_CONFIG = "E213"
     WRONG_VERSION = "E214"
     WRONG_MODE = "E215"
+    NOT_A_ROUTER = "E216"
+    CANNOT_MOVE_TOGETHER = "E217"
+    UNEQUAL_PATHS = "E218"
+    OTHER_FAMILY = "E219"
+    UNSIGNED_UDP = "E220"
+    BAD_SIGNING = "E221"
+    SECRET_UNREADABLE = "E222"  # noqa: S105 - the id of a problem
+    BAD_KEY = "E223"
+    NOTHING_ADVERTISED = "E224"
     # E3xx, the network
     BAD_ADDRESS = "E301"
     VIP_IS_NODE = "E303"
@@ -54,9 +65,10 @@ class Code(Enum):
     WHICH_INTERFACE = "E308"
     NOT_ON_THIS_HOST = "E309"
     PORT_RANGE = "E310"
+    NOT_LINK_LOCAL = "E311"
+    NO_ADDRESS6 = "E312"
     # W3xx, advice
     GOAL_TOO_SHORT = "W310"
-    NOT_SIGNED_YET = "W311"
     ALONE = "W312"
     NOTHING_MOVES = "W313"
     LOOPBACK_VIP = "W314"
@@ -64,3 +76,10 @@ class Code(Enum):
     BIND_ELSEWHERE = "W316"
     NO_EFFECT = "W317"
     SLOW_CHECK = "W318"
+    MISSING_INTERFACE = "W319"
+    IDLE_WEIGHT = "W320"
+    NOT_THE_OWNER = "W321"
+    OTHER_ORDER = "W322"
+    NOT_SIGNED = "W323"
+    SECRET_NOT_SEEN = "W324"  # noqa: S105 - the id of a problem
+    SECRET_EXPOSED = "W325"  # noqa: S105 - the id of a problem

@@ -3,27 +3,49 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from typing import Any
 
 from firstmate.config import placement, rules
 from firstmate.config.codes import Code
+from firstmate.config.families import family_of, vmac_of
 from firstmate.config.findings import Findings
+from firstmate.config.groups import groups_of
+from firstmate.config.paths import transports_of
 from firstmate.config.placement import Placed
-from firstmate.config.routers import interval_us_of, priorities_of, tracked_by, version_of
-from firstmate.config.schema import CHECK, HAPROXY, SERVICE, VRRP, Draft, Section, read_file
-from firstmate.config.tables import record_fields
+from firstmate.config.places import Path
+from firstmate.config.routers import interval_us_of, priorities_of, version_of
+from firstmate.config.schema import (
+    CHECK,
+    CLUSTER,
+    HAPROXY,
+    PROCESS,
+    SERVICE,
+    TRACKED_FILE,
+    VRRP,
+    Draft,
+    Keys,
+    Section,
+    read_file,
+)
+from firstmate.config.signing import KeyRing, ReadSecret, no_secrets, signing_of
+from firstmate.config.tables import Fields, record_fields
 from firstmate.config.toml import Document, parse
+from firstmate.config.tracking import tracks_of
 from firstmate.model.host import HostFacts
 from firstmate.model.plan import (
+    Auth,
+    Check,
     CommandCheck,
+    FileCheck,
     HaproxyPlan,
+    HmacPlan,
     HttpCheck,
     Mode,
     Node,
     Plan,
+    ProcessCheck,
     ServicePlan,
     TcpCheck,
-    Track,
     VrrpPlan,
 )
 from firstmate.model.problems import Problem, Severity
@@ -48,8 +70,11 @@ class Checked:
         return tuple(problem for problem in self.problems if problem.severity is Severity.WARNING)
 
 
-def check(text: str | bytes, file: str, host: HostFacts | None) -> Checked:
-    """Every problem of a file. With `host`, also those of its interfaces, when it is a node of the file."""
+def check(text: str | bytes, file: str, host: HostFacts | None, read_secret: ReadSecret | None = None) -> Checked:
+    """Every problem of a file. With `host`, also those of its interfaces and secrets, when it is a node of the file.
+
+    `read_secret` None: no secret is looked at.
+    """
     document = parse(text, file)
     if not isinstance(document, Document):
         return Checked(document)
@@ -59,11 +84,13 @@ def check(text: str | bytes, file: str, host: HostFacts | None) -> Checked:
     me = placement.recognise(placement.nodes_of(draft), host) if host is not None else None
     if me is not None and host is not None:
         _place_all(draft, me, host, findings)
+        if read_secret is not None:
+            _signing(draft, me, KeyRing(read_secret, findings, strict=False))
     return Checked(findings.problems(), me.name if me else "", digest_of(document))
 
 
 def compile_plan(
-    text: str | bytes, file: str, host: HostFacts, node: str | None
+    text: str | bytes, file: str, host: HostFacts, node: str | None, read_secret: ReadSecret = no_secrets
 ) -> tuple[Plan | None, tuple[Problem, ...]]:
     """The plan of this node, or None when a problem is an error; warnings come with both.
 
@@ -77,9 +104,22 @@ def compile_plan(
     rules.judge(draft, findings)
     me = placement.who_am_i(draft, host, node, findings)
     placed = _place_all(draft, me, host, findings) if me is not None else {}
+    signing = _signing(draft, me, KeyRing(read_secret, findings, strict=True)) if me is not None else {}
     if me is None or findings.failed:
         return None, findings.problems()
-    return _plan(document, draft, me, placed), findings.problems()
+    return _plan(document, draft, me, placed, signing), findings.problems()
+
+
+def net_namespace_of(text: str | bytes, file: str) -> str:
+    """The network namespace that a file wants its daemon in; "" when it names none, or not properly.
+
+    It is asked for before the host's interfaces are: they are those of that namespace.
+    """
+    document = parse(text, file)
+    if not isinstance(document, Document):
+        return ""
+    name: str = read_file(Findings(document)).cluster.get("net_namespace", "")
+    return name
 
 
 def sample_plan(text: str | bytes, file: str) -> Plan | None:
@@ -94,31 +134,50 @@ def sample_plan(text: str | bytes, file: str) -> Plan | None:
     if findings.failed or not nodes:
         return None
     placed = {
-        router.at: Placed("eth0", nodes[0].address, tuple(placement.imagine(router)))
+        router.at: placement.imagine(router, nodes[0])
         for router in draft.routers
         if nodes[0].name in priorities_of(router, draft)
     }
-    return _plan(document, draft, nodes[0], placed)
+    return _plan(document, draft, nodes[0], placed, {})
 
 
 def digest_of(document: Document) -> str:
-    """Fingerprint of what the file says: comments, order of keys and layout do not change it."""
-    canonical = json.dumps(document.data, sort_keys=True, separators=(",", ":"), default=str)
+    """Fingerprint of what the file says: comments, order of keys and layout do not change it.
+
+    Passwords are left out: the fingerprint is shown, and short ones could be found by trying.
+    """
+    canonical = json.dumps(_without_passwords(document.data), sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()[:DIGEST_DIGITS]
 
 
-def _place_all(draft: Draft, me: Node, host: HostFacts, findings: Findings) -> dict[tuple[str | int, ...], Placed]:
+def _without_passwords(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: "" if key == "auth_pass" else _without_passwords(value) for key, value in data.items()}
+    return [_without_passwords(item) for item in data] if isinstance(data, list) else data
+
+
+def _signing(draft: Draft, me: Node, ring: KeyRing) -> dict[Path, HmacPlan | None]:
+    """How each virtual router of this node signs."""
+    found: dict[Path, HmacPlan | None] = {}
+    for router in draft.routers:
+        signing = signing_of(router, draft, interval_us_of(router))
+        if signing is not None and me.name in priorities_of(router, draft):
+            found[router.at] = ring.plan(signing)
+    return found
+
+
+def _place_all(draft: Draft, me: Node, host: HostFacts, findings: Findings) -> dict[Path, Placed]:
     """Each virtual router in which this node takes part, on its interfaces."""
-    placed: dict[tuple[str | int, ...], Placed] = {}
-    seen: dict[tuple[int | None, str], Section] = {}
+    placed: dict[Path, Placed] = {}
+    seen: dict[tuple[int | None, int, str], Section] = {}
     for router in draft.routers:
         if me.name not in priorities_of(router, draft):
             continue
-        where = placement.place(router, me, host, findings)
+        where = placement.place(router, me, draft, host, findings)
         if where is None:
             continue
         placed[router.at] = where
-        key = (router.get("vrid"), where.interface)
+        key = (router.get("vrid"), family_of(router), where.interface)
         if key in seen and seen[key].get("interface") != router.get("interface"):
             line = findings.document.place((*seen[key].at, "vrid")).value.line
             text = f"vrid {key[0]} is that of another virtual router on {where.interface} (line {line})"
@@ -127,55 +186,79 @@ def _place_all(draft: Draft, me: Node, host: HostFacts, findings: Findings) -> d
     return placed
 
 
-def _plan(document: Document, draft: Draft, me: Node, placed: dict[tuple[str | int, ...], Placed]) -> Plan:
-    nodes = placement.nodes_of(draft)
-    routers = (
-        _vrrp_plan(router, draft, me, nodes, placed[router.at]) for router in draft.routers if router.at in placed
+def _plan(
+    document: Document, draft: Draft, me: Node, placed: dict[Path, Placed], signing: dict[Path, HmacPlan | None]
+) -> Plan:
+    routers = tuple(
+        _vrrp_plan(router, draft, me, placed[router.at], signing.get(router.at))
+        for router in draft.routers
+        if router.at in placed
     )
+    names = {router.name for router in routers}
+    cluster = {key: value for key, value in draft.cluster.fields.items() if key in _OF_CLUSTER}
     haproxy = None
     if draft.runs_haproxy:
         haproxy = HaproxyPlan(**record_fields(draft.haproxy.fields, HAPROXY) if draft.haproxy else {})
     return Plan(
         cluster=draft.cluster.get("name"),
         node=me.name,
-        nodes=nodes,
-        routers=tuple(routers),
+        nodes=placement.nodes_of(draft),
+        routers=routers,
         services=tuple(_service_plan(service) for service in draft.services),
         haproxy=haproxy,
-        checks=tuple(CommandCheck(**record_fields(item.fields, CHECK)) for item in draft.checks),
+        checks=_check_plans(draft),
+        groups=tuple(group for group in groups_of(draft) if names >= {*group.members}),
         digest=digest_of(document),
         source=document.file,
-        **{key: draft.cluster.fields[key] for key in ("peer_port",) if key in draft.cluster.fields},
+        **record_fields(cluster, CLUSTER),
     )
 
 
-_PLACED_KEYS = ("prefer", "addresses", "peers", "source", "interface", "track")  # not taken as written
+_OF_CLUSTER = frozenset(["peer_port", "udp_port", "start_delay", "garp_interval", "gna_interval", "net_namespace"])
+# Of [[vrrp]], not taken as written: each needs the others, the host or the secrets.
+# fmt: off
+_RESOLVED = frozenset({
+    "prefer", "addresses", "peers", "source", "interface", "track", "transport", "hmac", "auth", "vmac", "routes",
+    "rules", "move_with", "move_with_weights",
+})
+# fmt: on
 
 
-def _vrrp_plan(router: Section, draft: Draft, me: Node, nodes: tuple[Node, ...], placed: Placed) -> VrrpPlan:
-    priorities = priorities_of(router, draft)
-    taken = record_fields({key: value for key, value in router.fields.items() if key not in _PLACED_KEYS}, VRRP)
+def _vrrp_plan(router: Section, draft: Draft, me: Node, placed: Placed, hmac: HmacPlan | None) -> VrrpPlan:
+    taken = record_fields({key: value for key, value in router.fields.items() if key not in _RESOLVED}, VRRP)
+    password = router.get("auth_pass") is not None
     taken |= {
-        "priority": priorities[me.name],
+        "priority": priorities_of(router, draft)[me.name],
         "version": version_of(router),
         "advert_interval_us": interval_us_of(router),
         "interface": placed.interface,
         "source": placed.source,
         "vips": placed.vips,
-        "peers": _peers(router, priorities, me, nodes, placed.source),
-        "track": tuple(Track(name) for name in tracked_by(router, draft)),
+        "peers": placed.peers,
+        "transport": transports_of(router)[0],
+        "paths": placed.paths,
+        "auth": router.get("auth", Auth.PASS if password else Auth.NONE),
+        "hmac": hmac,
+        "track": tracks_of(router, draft, me.name),
+        "vmac": vmac_of(router),
+        "routes": placed.routes,
+        "rules": placed.rules,
     }
     return VrrpPlan(**taken)
 
 
-def _peers(
-    router: Section, priorities: dict[str, int], me: Node, nodes: tuple[Node, ...], source: IPv4Address
-) -> tuple[IPv4Address, ...]:
-    """The other nodes that take part, by the address their adverts come from, then the foreign ones."""
-    sources = router.get("source") if isinstance(router.get("source"), dict) else {}
-    ours = [sources.get(node.name, node.address) for node in nodes if node.name in priorities and node != me]
-    given = [address for address in router.get("peers", ()) if address not in (source, me.address)]
-    return tuple(dict.fromkeys([*ours, *given]))
+def _check_plans(draft: Draft) -> tuple[Check, ...]:
+    """Without what they mean for a router, which is in its `track`."""
+    commands = [CommandCheck(**_without_weight(section, CHECK)) for section in draft.checks]
+    processes = [ProcessCheck(**_without_weight(section, PROCESS)) for section in draft.processes]
+    files = [FileCheck(**_without_weight(section, TRACKED_FILE)) for section in draft.files]
+    return (*commands, *processes, *files)
+
+
+def _without_weight(section: Section, keys: Keys) -> Fields:
+    return record_fields(
+        {key: value for key, value in section.fields.items() if key not in ("weight", "reverse")}, keys
+    )
 
 
 def _service_plan(service: Section) -> ServicePlan:

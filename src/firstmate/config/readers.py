@@ -6,7 +6,6 @@ Each function that ends in a reader's noun (`integer(1, 255)`) makes a `Reader` 
 import difflib
 import re
 from collections.abc import Callable, Iterable
-from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias, TypeVar
 
 from firstmate.config.codes import Code
@@ -45,6 +44,12 @@ def text(spot: Spot) -> str | None:
     if not spot.value.isprintable():
         return spot.error(Code.WRONG_TYPE, f'"{spot.key}" takes one line of printable text')
     return spot.value
+
+
+def filled(spot: Spot) -> str | None:
+    """Text of at least one character."""
+    given = text(spot)
+    return given if given is None or given.strip() else spot.error(Code.EMPTY, f'"{spot.key}" is empty')
 
 
 def name(spot: Spot) -> str | None:
@@ -223,42 +228,3 @@ def command(spot: Spot) -> tuple[str, ...] | None:
         spot.child(0).error(Code.BAD_PATH, f"{shown(words_given[0])} is not a full path", "it must begin with /")
         return None
     return words_given
-
-
-def parse_ipv4(spot: Spot, given: str) -> IPv4Address | None:
-    """The address in `given`, a part of this value; notes why it is none."""
-    try:
-        return IPv4Address(given)
-    except ValueError:
-        pass
-    if _is_ipv6(given):
-        return not_yet(spot, f"the IPv6 address {shown(given)}")
-    hint = "write four numbers from 0 to 255, such as 10.0.1.10"
-    return spot.error(Code.BAD_ADDRESS, f"{shown(given)} is not an IPv4 address", hint)
-
-
-def _is_ipv6(given: str) -> bool:
-    try:
-        IPv6Address(given.strip("[]").partition("%")[0])
-    except ValueError:
-        return False
-    return True
-
-
-def host_address(spot: Spot) -> IPv4Address | None:
-    """An IPv4 address that one host can have."""
-    given = text(spot)
-    if given is None:
-        return None
-    if "/" in given:
-        hint = f'only the address: "{given.partition("/")[0][:_SHOWN_MAX]}"'
-        return spot.error(Code.BAD_ADDRESS, f"{shown(given)} has a prefix length", hint)
-    address = parse_ipv4(spot, given)
-    return None if address is None else usable(spot, address)
-
-
-def usable(spot: Spot, address: IPv4Address) -> IPv4Address | None:
-    """Refuse what no host can have as its address."""
-    if address.is_multicast or address.is_unspecified or address.is_reserved:
-        return spot.error(Code.UNUSABLE_ADDRESS, f"{address} cannot be the address of a host")
-    return address

@@ -1,17 +1,16 @@
 """What a [[vrrp]] must agree with: the nodes, the other virtual routers, its own version. Pure of the host."""
 
-from ipaddress import IPv4Address
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
+from firstmate.config import families, groups, paths, signing, tracking
+from firstmate.config.addresses import VipDraft
 from firstmate.config.codes import Code
 from firstmate.config.findings import Findings
-from firstmate.config.readers import meant, shown
+from firstmate.config.readers import shown
 from firstmate.config.schema import Draft, Section
-from firstmate.model.plan import HAPROXY_FACT, OWNER, PRIORITY_FIRST
+from firstmate.model.addresses import Address
+from firstmate.model.plan import OWNER, PRIORITY_FIRST, Transport
 from firstmate.model.units import MS, S, Micros, format_duration
-
-if TYPE_CHECKING:
-    from firstmate.config.values import VipDraft
 
 INTERVAL_DEFAULT_US = {2: 1 * S, 3: 200 * MS}
 INTERVAL_RANGE_US = {2: (1 * S, 255 * S, 1 * S), 3: (10 * MS, 40_950 * MS, 10 * MS)}  # least, most, step
@@ -28,6 +27,12 @@ def interval_us_of(router: Section) -> Micros:
     return interval_us
 
 
+def down_adverts_of(router: Section) -> int:
+    """How many silent intervals make a MASTER lost."""
+    adverts: int = router.get("down_timer_adverts", 3)
+    return adverts
+
+
 def priorities_of(router: Section, draft: Draft) -> Priorities:
     """Which nodes take part, and how strongly: `priority`, or the order of `prefer`, or that of the file."""
     given: Priorities | None = router.get("priority")
@@ -35,15 +40,6 @@ def priorities_of(router: Section, draft: Draft) -> Priorities:
         return given
     names = router.get("prefer") or [node.get("name") for node in draft.nodes]
     return {name: PRIORITY_FIRST - place for place, name in enumerate(names) if name is not None}
-
-
-def tracked_by(router: Section, draft: Draft) -> tuple[str, ...]:
-    """The facts that keep this router fit: as given, else HAProxy (when there is one) and every check."""
-    given: tuple[str, ...] | None = router.get("track")
-    if given is not None:
-        return given
-    checks = tuple(name for check in draft.checks if (name := check.get("name")))
-    return (HAPROXY_FACT, *checks) if draft.runs_haproxy else checks
 
 
 def skew_us(router: Section, priority: int) -> Micros:
@@ -54,14 +50,32 @@ def skew_us(router: Section, priority: int) -> Micros:
 
 def judge(draft: Draft, findings: Findings) -> None:
     nodes = {node.get("name"): node for node in draft.nodes if node.get("name")}
-    addresses = {node.get("address"): node for node in draft.nodes if node.get("address")}
+    addresses = {address: node for node in draft.nodes for address in addresses_of(node)}
+    grouped = groups.groups_of(draft)
+    signing.judge_cluster(draft, findings)
     for router in draft.routers:
+        priorities = priorities_of(router, draft)
+        signed = signing.signing_of(router, draft, interval_us_of(router))
         _judge_order(router, nodes, findings)
         _judge_version(router, findings)
-        _judge_facts(router, draft, findings)
+        _judge_effect(router, findings)
+        families.judge(router, findings, signed=signed is not None)
+        taking_part = [node for name, node in nodes.items() if name in priorities]
+        paths.judge(router, taking_part, families.family_of(router), findings)
+        signing.judge(router, draft, signed, findings)
+        tracking.judge(router, draft, priorities, findings, weights_count=groups.weights_count(router, grouped))
         _judge_vips(router, addresses, findings)
+        _judge_owner(router, nodes, findings)
+    groups.judge(draft, {r.get("name"): priorities_of(r, draft) for r in draft.routers if r.get("name")}, findings)
     _judge_vrids(draft, findings)
     _judge_vip_clashes(draft, findings)
+    _judge_vmacs(draft, findings)
+
+
+def addresses_of(node: Section) -> tuple[Address, ...]:
+    """Every address that the file gives a node."""
+    more: tuple[Address, ...] = node.get("more_addresses", ())
+    return tuple(address for address in (node.get("address"), node.get("address6"), *more) if address is not None)
 
 
 def _judge_order(router: Section, nodes: dict[str, Section], findings: Findings) -> None:
@@ -110,61 +124,77 @@ def _judge_version(router: Section, findings: Findings) -> None:
         steps = "whole seconds, 1 s to 255 s" if version == 2 else "whole hundredths of a second, 10 ms to 40.95 s"
         text = f"VRRP version {version} cannot send every {format_duration(interval_us)}"
         findings.add(Code.INTERVAL_RANGE, (*router.at, "advert_interval"), text, steps)
-    if version == 3 and router.get("auth_pass") is not None:
-        text = "VRRP version 3 has no password"
-        findings.add(Code.WRONG_VERSION, (*router.at, "auth_pass"), text, "take it out, or version = 2", on_key=True)
+    for key in ("auth", "auth_pass"):
+        if version == 3 and router.get(key) is not None:
+            text = "VRRP version 3 has no password"
+            hint = "take it out (hmac signs adverts), or version = 2"
+            findings.add(Code.WRONG_VERSION, (*router.at, key), text, hint, on_key=True)
     if version == 2 and router.get("checksum") is not None:
         text = "the form of the checksum is a choice of version 3 alone"
         findings.add(Code.WRONG_VERSION, (*router.at, "checksum"), text, "take it out", on_key=True)
+    if router.get("auth") is not None and router.get("auth_pass") is None:
+        findings.add(Code.MISSING, (*router.at, "auth"), 'auth needs "auth_pass"', 'auth_pass = "..."')
+
+
+_UNICAST_ONLY, _MULTICAST_ONLY = ("ttl", "min_ttl", "check_source"), ("multicast_group",)
+
+
+def _judge_effect(router: Section, findings: Findings) -> None:
+    """Keys that another one makes meaningless."""
     if router.get("preempt") is False and router.get("preempt_delay") is not None:
         text = "preempt_delay has no effect with preempt = false"
         findings.add(Code.NO_EFFECT, (*router.at, "preempt_delay"), text, "take it out", on_key=True)
+    transports = {*paths.transports_of(router)}
+    for keys, useless, why in (
+        (_UNICAST_ONLY, transports == {Transport.MULTICAST}, 'transport = "multicast"'),
+        (_MULTICAST_ONLY, Transport.MULTICAST not in transports, "unicast"),
+    ):
+        for key in keys:
+            if useless and router.get(key) is not None:
+                text = f"{key} has no effect with {why}"
+                findings.add(Code.NO_EFFECT, (*router.at, key), text, "take it out", on_key=True)
 
 
-def _judge_facts(router: Section, draft: Draft, findings: Findings) -> None:
-    known = [name for check in draft.checks if (name := check.get("name"))]
-    if draft.runs_haproxy:
-        known.insert(0, HAPROXY_FACT)
-    given: tuple[str, ...] = router.get("track", ())
-    for place, fact in enumerate(given):
-        path = (*router.at, "track", place)
-        if fact in given[:place]:
-            findings.add(Code.LISTED_TWICE, path, f"{shown(fact)} stands twice in track", "keep one")
-        elif fact == HAPROXY_FACT and not draft.runs_haproxy:
-            text = "there is no HAProxy to track: neither [[service]] nor [haproxy]"
-            findings.add(Code.UNKNOWN_FACT, path, text, "add one, or take it out of track")
-        elif fact not in known:
-            hint = meant(fact, known) or ("known: " + ", ".join(known) if known else "add a [[check]] of that name")
-            findings.add(Code.UNKNOWN_FACT, path, f"nothing here is called {shown(fact)}", hint)
-
-
-def _judge_vips(router: Section, nodes: dict[IPv4Address, Section], findings: Findings) -> None:
+def _judge_vips(router: Section, nodes: dict[Address, Section], findings: Findings) -> None:
     vips: tuple[VipDraft, ...] = router.get("addresses", ())
+    given: Priorities = router.get("priority") or {}
     for place, vip in enumerate(vips):
         path = (*router.at, "addresses", place)
-        if vip.ip in nodes:
-            line = findings.document.place((*nodes[vip.ip].at, "address")).value.line
+        node = nodes.get(vip.ip)
+        if node is not None and given.get(node.get("name")) != OWNER:
+            line = findings.document.place(node.at).value.line
             text = f"{vip.ip} is the fixed address of a node (line {line}) and cannot move"
-            findings.add(Code.VIP_IS_NODE, path, text, "choose an address that no host has")
+            hint = f"choose an address that no host has; only a node with priority {OWNER} owns it"
+            findings.add(Code.VIP_IS_NODE, path, text, hint)
         elif vip.ip.is_loopback:
             text = f"{vip.ip} is a loopback address: no other host can reach it"
             findings.add(Code.LOOPBACK_VIP, path, text)
-    if OWNER in (router.get("priority") or {}).values():
-        owner = next(name for name, number in router.get("priority").items() if number == OWNER)
-        text = f"priority {OWNER} is for the host that owns the address as its own"
-        hint = f"at most {PRIORITY_FIRST}"
-        findings.add(Code.OUT_OF_RANGE, (*router.at, "priority", owner), text, hint)
+
+
+def _judge_owner(router: Section, nodes: dict[str, Section], findings: Findings) -> None:
+    """Priority 255 says that the addresses are the node's own (RFC 5798, 5.2.4)."""
+    given: Priorities = router.get("priority") or {}
+    vips = {vip.ip for vip in router.get("addresses", ())}
+    for name, number in given.items():
+        if number != OWNER:
+            continue
+        if name in nodes and vips and not vips & {*addresses_of(nodes[name])}:
+            text = f"priority {OWNER} is for the owner, and none of the addresses is {shown(name)}'s own"
+            findings.add(Code.NOT_THE_OWNER, (*router.at, "priority", name), text, f"at most {PRIORITY_FIRST}")
+        if router.get("preempt") is False:
+            text = f"{shown(name)} owns the address and always takes it back"
+            findings.add(Code.NO_EFFECT, (*router.at, "preempt"), text, "take it out", on_key=True)
 
 
 def _judge_vrids(draft: Draft, findings: Findings) -> None:
-    """One vrid names one virtual router on a LAN; other interfaces are other LANs."""
+    """One vrid names one virtual router of a family on a LAN; other interfaces are other LANs."""
     used = {router.get("vrid") for router in draft.routers}
-    seen: dict[tuple[int, str], Section] = {}
+    seen: dict[tuple[int, int, str], Section] = {}
     for router in draft.routers:
         vrid = router.get("vrid")
         if vrid is None:
             continue
-        key = (vrid, repr(router.get("interface")))
+        key = (vrid, families.family_of(router), repr(router.get("interface")))
         if key in seen:
             line = findings.document.place((*seen[key].at, "vrid")).value.line
             free = next((number for number in range(1, 256) if number not in used), None)
@@ -174,12 +204,27 @@ def _judge_vrids(draft: Draft, findings: Findings) -> None:
 
 
 def _judge_vip_clashes(draft: Draft, findings: Findings) -> None:
-    seen: dict[IPv4Address, tuple[str | int, ...]] = {}
+    seen: dict[tuple[Address, str], tuple[str | int, ...]] = {}
     for router in draft.routers:
         vips: tuple[VipDraft, ...] = router.get("addresses", ())
         for place, vip in enumerate(vips):
             path = (*router.at, "addresses", place)
-            if vip.ip in seen:
-                line = findings.document.place(seen[vip.ip]).value.line
+            link = repr(vip.dev or router.get("interface")) if families.is_link_local(vip.ip) else ""
+            if (vip.ip, link) in seen:
+                line = findings.document.place(seen[vip.ip, link]).value.line
                 findings.add(Code.SAME_VIP, path, f"{vip.ip} already moves (line {line})", "keep one")
-            seen.setdefault(vip.ip, path)
+            seen.setdefault((vip.ip, link), path)
+
+
+def _judge_vmacs(draft: Draft, findings: Findings) -> None:
+    seen: dict[str, Section] = {}
+    for router in draft.routers:
+        vmac = families.vmac_of(router) if router.get("vrid") else None
+        if vmac is None:
+            continue
+        if vmac.name in seen:
+            line = findings.document.place((*seen[vmac.name].at, "vmac")).value.line
+            text = f"{vmac.name} is the interface of another virtual router (line {line})"
+            hint = 'name it: vmac = { name = "vrrp.web" }'
+            findings.add(Code.SAME_NAME, (*router.at, "vmac"), text, hint)
+        seen.setdefault(vmac.name, router)

@@ -6,10 +6,12 @@ Defaults stand in `model.plan`; `docs/reference/configuration.md` lists all of i
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from firstmate.config.addresses import host_address, interface_name, multicast_address, routable_ipv6, vip
 from firstmate.config.codes import Code
 from firstmate.config.findings import Findings, Spot
 from firstmate.config.places import Path
 from firstmate.config.readers import (
+    WORDS_MAX,
     absolute_path,
     array,
     boolean,
@@ -17,31 +19,25 @@ from firstmate.config.readers import (
     choice,
     command,
     duration,
-    host_address,
+    filled,
     integer,
     name,
     number_choice,
     one_or_more,
     per_node,
+    text,
 )
+from firstmate.config.routes import route, rule
 from firstmate.config.tables import Fields, Key, Planned, read_table, read_value
-from firstmate.config.values import (
-    auth_pass,
-    balance,
-    bind,
-    check,
-    endpoint,
-    interface_name,
-    raw_line,
-    secret,
-    vip,
-)
-from firstmate.model.plan import ChecksumForm, HaproxyRun, Mode, Server, Transport
+from firstmate.config.values import balance, bind, check, endpoint, raw_line
+from firstmate.config.vrrp_values import auth_pass, hmac, key_id, secret, secrets, track, vmac, weight
+from firstmate.model.plan import OWNER, Auth, ChecksumForm, HaproxyRun, Mode, Server, Transport
 from firstmate.model.units import MS, S
 
 NODES_MAX = 32
 SECTIONS_MAX = 255  # of one kind; for [[vrrp]] it is the number of vrids
 SERVERS_MAX = 1000  # of one service
+MORE_ADDRESSES_MAX = 8  # of one node: a path for each
 COUNT_MAX = 100  # rise, fall, repeats: more is surely a mistake
 MINUTE_US, HOUR_US, DAY_US = 60 * S, 3600 * S, 86_400 * S
 
@@ -52,12 +48,21 @@ _count = integer(1, COUNT_MAX)
 CLUSTER: Keys = {
     "name":             Key(name, required=True),
     "secret":           Key(secret),
+    "secrets":          Key(secrets),
+    "active_secret":    Key(key_id),
     "peer_port":        Key(integer(0, 65_535, Code.PORT_RANGE)),
+    "udp_port":         Key(integer(1, 65_535, Code.PORT_RANGE)),
+    "start_delay":      Key(duration(0, DAY_US), field="start_delay_us"),
+    "garp_interval":    Key(duration(0, MINUTE_US), field="garp_interval_us"),
+    "gna_interval":     Key(duration(0, MINUTE_US), field="gna_interval_us"),
+    "net_namespace":    Key(name),
 }
 
 NODE: Keys = {
     "name":             Key(name, required=True),
-    "address":          Key(host_address, required=True),
+    "address":          Key(host_address(4), required=True),
+    "address6":         Key(routable_ipv6),
+    "more_addresses":   Key(array(host_address(), most=MORE_ADDRESSES_MAX)),
 }
 
 VRRP: Keys = {
@@ -65,22 +70,43 @@ VRRP: Keys = {
     "vrid":             Key(integer(1, 255, Code.VRID_RANGE), required=True),
     "addresses":        Key(array(vip), required=True),
     "prefer":           Key(array(name, most=NODES_MAX)),
-    "priority":         Key(by_name(integer(1, 255), NODES_MAX)),
+    "priority":         Key(by_name(integer(1, OWNER), NODES_MAX)),
     "preempt":          Key(boolean),
     "preempt_delay":    Key(duration(0, DAY_US), field="preempt_delay_us"),
-    "transport":        Key(choice({word.value: word for word in Transport})),
+    "transport":        Key(one_or_more(choice({word.value: word for word in Transport}))),
     "version":          Key(number_choice((2, 3))),
     "advert_interval":  Key(duration(0, 255 * S), field="advert_interval_us"),
     "checksum":         Key(choice({word.value: word for word in ChecksumForm})),
+    "auth":             Key(choice({word.value: word for word in Auth if word is not Auth.NONE})),
     "auth_pass":        Key(auth_pass),
-    "peers":            Key(array(host_address, least=0)),
-    "source":           Key(per_node(host_address)),
+    "hmac":             Key(hmac),
+    "peers":            Key(array(host_address(), least=0)),
+    "source":           Key(per_node(host_address())),
     "interface":        Key(per_node(interface_name)),
-    "track":            Key(array(name, least=0)),
-    "garp_repeat":      Key(integer(1, COUNT_MAX)),
+    "track":            Key(array(track, least=0)),
+    "track_interface":  Key(boolean, field="track_primary"),
+    "track_source":     Key(boolean),
+    "move_with":        Key(array(name)),
+    "move_with_weights": Key(boolean),
+    "routes":           Key(array(route)),
+    "rules":            Key(array(rule)),
+    "vmac":             Key(vmac),
+    "accept":           Key(boolean),
+    "garp_repeat":      Key(_count),
     "garp_delay":       Key(duration(0, HOUR_US), field="garp_delay_us"),
     "garp_refresh":     Key(duration(0, DAY_US), field="garp_refresh_us"),
-    "move_with":        Planned(),
+    "garp_refresh_repeat": Key(_count),
+    "garp_lower_prio_repeat": Key(integer(0, COUNT_MAX)),
+    "garp_lower_prio_delay": Key(duration(0, HOUR_US), field="garp_lower_prio_delay_us"),
+    "ttl":              Key(integer(1, 255)),
+    "min_ttl":          Key(integer(0, 255)),
+    "multicast_group":  Key(multicast_address),
+    "check_source":     Key(boolean),
+    "lenient":          Key(boolean),
+    "lower_prio_no_advert": Key(boolean),
+    "higher_prio_send_advert": Key(boolean),
+    "owner_ignore_adverts": Key(boolean),
+    "down_timer_adverts": Key(_count),
 }
 
 SERVER: Keys = {
@@ -137,7 +163,31 @@ CHECK: Keys = {
     "rise":             Key(_count),
     "fall":             Key(_count),
     "user":             Key(name),
-    "weight":           Planned(),
+    "init_fail":        Key(boolean),
+    "weight":           Key(weight),
+    "reverse":          Key(boolean),
+}
+
+PROCESS: Keys = {
+    "name":             Key(name, required=True),
+    "process":          Key(filled, required=True),
+    "params":           Key(array(text, least=0, most=WORDS_MAX)),
+    "quorum":           Key(integer(1, 65_535)),
+    "quorum_max":       Key(integer(1, 65_535)),
+    "interval":         Key(duration(10 * MS, DAY_US), field="interval_us"),
+    "rise":             Key(_count),
+    "fall":             Key(_count),
+    "init_fail":        Key(boolean),
+    "weight":           Key(weight),
+    "reverse":          Key(boolean),
+}
+
+TRACKED_FILE: Keys = {
+    "name":             Key(name, required=True),
+    "path":             Key(absolute_path, required=True),
+    "interval":         Key(duration(10 * MS, DAY_US), field="interval_us"),
+    "weight":           Key(weight),
+    "reverse":          Key(boolean),
 }
 # fmt: on
 
@@ -163,6 +213,8 @@ class Draft:
     services: tuple[Section, ...] = ()
     haproxy: Section | None = None  # None: the file has no such section
     checks: tuple[Section, ...] = field(default=())
+    processes: tuple[Section, ...] = ()
+    files: tuple[Section, ...] = ()
 
     @property
     def runs_haproxy(self) -> bool:
@@ -208,6 +260,8 @@ FILE: Keys = {
     "service": _many("service", SERVICE, SECTIONS_MAX),
     "haproxy": _one("haproxy", HAPROXY),
     "check": _many("check", CHECK, SECTIONS_MAX),
+    "process": _many("process", PROCESS, SECTIONS_MAX),
+    "file": _many("file", TRACKED_FILE, SECTIONS_MAX),
     "notify": Planned(),
     "api": Planned(),
     "aws": Planned(),
@@ -224,4 +278,6 @@ def read_file(findings: Findings) -> Draft:
         services=sections.get("service", ()),
         haproxy=sections.get("haproxy"),
         checks=sections.get("check", ()),
+        processes=sections.get("process", ()),
+        files=sections.get("file", ()),
     )

@@ -1,19 +1,27 @@
 """What a [[service]] and [haproxy] must agree with: each other, the virtual routers, their mode."""
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from firstmate.config.codes import Code
 from firstmate.config.findings import Findings
 from firstmate.config.places import Path
 from firstmate.config.readers import shown
-from firstmate.config.routers import INTERVAL_RANGE_US, interval_us_of, priorities_of, skew_us, version_of
+from firstmate.config.routers import (
+    INTERVAL_RANGE_US,
+    addresses_of,
+    down_adverts_of,
+    interval_us_of,
+    priorities_of,
+    skew_us,
+    version_of,
+)
 from firstmate.config.schema import Draft, Section
 from firstmate.config.values import HTTP_BALANCE
 from firstmate.model.addresses import Address
 from firstmate.model.plan import Bind, HaproxyRun, Mode, Server
 from firstmate.model.units import S, Micros, format_duration
 
-_ANY = IPv4Address(0)
+_ANY4, _ANY6 = IPv4Address(0), IPv6Address(0)
 
 
 def judge(draft: Draft, findings: Findings) -> None:
@@ -31,7 +39,7 @@ def judge(draft: Draft, findings: Findings) -> None:
 def _judge_binds(draft: Draft, findings: Findings) -> None:
     """Two services cannot listen on the same port of the same address."""
     vips = {vip.ip for router in draft.routers for vip in router.get("addresses", ())}
-    known = vips | {node.get("address") for node in draft.nodes} | {_ANY}
+    known = vips | {address for node in draft.nodes for address in addresses_of(node)} | {_ANY4, _ANY6}
     seen: dict[int, dict[Address | None, Path]] = {}
     for service in draft.services:
         binds: tuple[Bind, ...] = service.get("bind", ())
@@ -52,10 +60,11 @@ def _judge_binds(draft: Draft, findings: Findings) -> None:
 
 
 def _clash(address: Address | None, taken: dict[Address | None, Path]) -> Path | None:
-    """Who holds this port where `address` wants it; 0.0.0.0 is everywhere."""
-    if address == _ANY:
-        return next(iter(taken.values()), None)
-    return taken.get(address) or taken.get(_ANY)
+    """Who holds this port where `address` wants it; 0.0.0.0 and :: are everywhere in their family."""
+    if address in (_ANY4, _ANY6):
+        return next((path for other, path in taken.items() if other is None or other.version == address.version), None)
+    anywhere = (_ANY4, _ANY6) if address is None else (_ANY4 if address.version == 4 else _ANY6,)
+    return next((taken[other] for other in (address, *anywhere) if other in taken), None)
 
 
 def _judge_mode(service: Section, findings: Findings) -> None:
@@ -88,8 +97,7 @@ def _judge_goal(service: Section, draft: Draft, findings: Findings) -> None:
         order = sorted(priorities_of(router, draft).values(), reverse=True)
         if len(order) < 2:
             continue
-        interval_us = interval_us_of(router)
-        detection_us = 3 * interval_us + skew_us(router, order[1])
+        detection_us = down_adverts_of(router) * interval_us_of(router) + skew_us(router, order[1])
         if detection_us <= goal_us:
             continue
         text = f"detection {format_duration(detection_us)} is over this service's goal of {format_duration(goal_us)}"
@@ -100,15 +108,16 @@ def _judge_goal(service: Section, draft: Draft, findings: Findings) -> None:
 
 def _faster(router: Section, priority: int, goal_us: Micros) -> str:
     """Which interval would do; version 2 knows whole seconds only."""
+    adverts = down_adverts_of(router)
     if version_of(router) == 2:
-        best_us = 3 * S + skew_us(router, priority)
+        best_us = adverts * S + skew_us(router, priority)
         enough = 'advert_interval = "1s"'
         return enough if best_us <= goal_us else f"VRRP version 2 needs {format_duration(best_us)} at best: version = 3"
     least_us, _, step_us = INTERVAL_RANGE_US[3]
-    enough_us = goal_us * 256 // (3 * 256 + 256 - priority) // step_us * step_us
+    enough_us = goal_us * 256 // (adverts * 256 + 256 - priority) // step_us * step_us
     if enough_us < least_us:
         return f"no advert_interval is short enough: the least is {format_duration(least_us)}"
-    detection_us = 3 * enough_us + (256 - priority) * enough_us // 256
+    detection_us = adverts * enough_us + (256 - priority) * enough_us // 256
     return f'advert_interval = "{enough_us // 1000}ms" would bring it to about {format_duration(detection_us)}'
 
 

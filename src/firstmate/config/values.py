@@ -1,30 +1,19 @@
-"""Readers of the values that have a small grammar of their own: VIPs, binds, servers, checks, balance."""
+"""Readers of the values of a [[service]] that have a small grammar of their own: binds, servers, checks, balance."""
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address
 
+from firstmate.config.addresses import parse_address, usable
 from firstmate.config.codes import Code
 from firstmate.config.findings import Spot
-from firstmate.config.readers import (
-    Reader,
-    choice,
-    integer,
-    name,
-    not_yet,
-    parse_ipv4,
-    per_node,
-    shown,
-    text,
-    usable,
-)
+from firstmate.config.readers import Reader, choice, integer, name, shown, text
 from firstmate.config.tables import Key, read_value
+from firstmate.model.addresses import Address
 from firstmate.model.plan import Bind as BindPlan
 from firstmate.model.plan import HttpCheck, ProtocolCheck, ServiceCheck, TcpCheck
 
 PORT_MAX = 65_535
-AUTH_OCTETS_MAX = 8  # RFC 2338, 5.3.6: the field has no more
-INTERFACE_NAME_MAX = 15  # IFNAMSIZ less the final NUL
 
 port: Reader[int] = integer(1, PORT_MAX, Code.PORT_RANGE)
 
@@ -32,7 +21,6 @@ _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?"
 _HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*")
 _HTTP_CHECK = re.compile(r"(GET|HEAD|OPTIONS|POST|PUT) (/[!-~]*)")
 _HTTP_STATUS = re.compile(r"[1-5]\d\d(-[1-5]\d\d)?(,[1-5]\d\d(-[1-5]\d\d)?)*")
-_SECRET = re.compile(r"file:/\S+|env:[A-Za-z_][A-Za-z0-9_]*|credential:[A-Za-z0-9_.-]+")
 _RAW_SECTIONS = frozenset(
     [
         "global",
@@ -73,15 +61,6 @@ PROTOCOLS = ("tls", "mysql", "pgsql", "redis")
 
 
 @dataclass(frozen=True, slots=True)
-class VipDraft:
-    """An address that moves, before the host has been asked which interface it belongs to."""
-
-    ip: IPv4Address
-    prefix: int
-    dev: str | dict[str, str] | None  # None: to be inferred; a table: by node
-
-
-@dataclass(frozen=True, slots=True)
 class Endpoint:
     """A server as written: `"host:port"`, or a table around it."""
 
@@ -89,65 +68,13 @@ class Endpoint:
     port: int
 
 
-def vip(spot: Spot) -> VipDraft | None:
-    """`"10.0.1.100/24"` or `{ vip = "10.0.1.100/24", dev = "eth1" }`."""
-    if not isinstance(spot.value, dict):
-        interface = _interface(spot)
-        return None if interface is None else VipDraft(interface.ip, interface.network.prefixlen, None)
-    if "elastic_ip" in spot.value:
-        return not_yet(spot.child("elastic_ip"), "an Elastic IP")
-    fields = read_value(spot, VIP_KEYS, "addresses")
-    if fields is None:
-        return None
-    inner: IPv4Interface = fields["vip"]
-    return VipDraft(inner.ip, inner.network.prefixlen, fields.get("dev"))
-
-
-def _interface(spot: Spot) -> IPv4Interface | None:
-    given = text(spot)
-    if given is None:
-        return None
-    address, slash, prefix = given.partition("/")
-    ip = parse_ipv4(spot, address)
-    if ip is None or usable(spot, ip) is None:
-        return None
-    if not slash:
-        hint = f'write the prefix length of its network: "{ip}/24"'
-        return spot.error(Code.BAD_ADDRESS, f"{shown(given)} has no prefix length", hint)
-    if not re.fullmatch(r"[0-9]|[12][0-9]|3[0-2]", prefix):
-        return spot.error(Code.BAD_ADDRESS, f"{shown(prefix)} is not a prefix length", "a number from 0 to 32")
-    found = IPv4Interface((ip, int(prefix)))
-    network = found.network
-    if network.prefixlen <= 30 and ip in (network.network_address, network.broadcast_address):
-        what = "network" if ip == network.network_address else "broadcast"
-        return spot.error(Code.UNUSABLE_ADDRESS, f"{ip} is the {what} address of {network}", "choose another address")
-    return found
-
-
-def interface_name(spot: Spot) -> str | None:
-    given = text(spot)
-    if given is None:
-        return None
-    if not given or len(given) > INTERFACE_NAME_MAX or "/" in given or " " in given:
-        return spot.error(Code.BAD_NAME, f"{shown(given)} cannot be the name of an interface")
-    return given
-
-
-VIP_KEYS: dict[str, Key] = {
-    "vip": Key(_interface, required=True),
-    "dev": Key(per_node(interface_name)),
-}
-
-
 def bind(spot: Spot) -> BindPlan | None:
-    """`":80"` listens on every address of the virtual routers, `"10.0.0.1:80"` on one."""
+    """`":80"` listens on every address of the virtual routers, `"10.0.0.1:80"` or `"[2001:db8::1]:80"` on one."""
     given = text(spot)
     if given is None:
         return None
-    if given.startswith("["):
-        return not_yet(spot, "an IPv6 address")
     host, colon, digits = given.rpartition(":")
-    if not colon:
+    if not colon or given.endswith("]"):
         hint = f'":{given}"' if re.fullmatch(r"\d{1,5}", given, re.ASCII) else 'such as ":80"'
         return spot.error(Code.BAD_ADDRESS, f"{shown(given)} has no port to listen on", hint)
     number = _port_of(spot, digits)
@@ -155,8 +82,21 @@ def bind(spot: Spot) -> BindPlan | None:
         return None
     if not host:
         return BindPlan(number)
-    address = IPv4Address(0) if host == "*" else parse_ipv4(spot, host)
+    address = IPv4Address(0) if host == "*" else _host_of(spot, host, digits)
+    if address is not None and address.version == 6 and address.is_link_local:
+        hint = f'":{number}" listens on every other address of the virtual routers'
+        return spot.error(Code.UNUSABLE_ADDRESS, f"{address} is good on one link only", hint)
     return None if address is None else BindPlan(number, address)
+
+
+def _host_of(spot: Spot, host: str, digits: str) -> Address | None:
+    """An IPv4 address, or an IPv6 one in brackets."""
+    if host.startswith("[") and host.endswith("]"):
+        return parse_address(spot, host[1:-1], 6)
+    if ":" in host:
+        hint = f'in brackets: "[{host[:40]}]:{digits}"'
+        return spot.error(Code.BAD_ADDRESS, f"{shown(host)}: where does the port begin?", hint)
+    return parse_address(spot, host, 4)
 
 
 def _port_of(spot: Spot, digits: str) -> int | None:
@@ -166,25 +106,22 @@ def _port_of(spot: Spot, digits: str) -> int | None:
 
 
 def endpoint(spot: Spot) -> Endpoint | None:
-    """`"10.0.1.21:80"` or `"web1.example:80"`."""
+    """`"10.0.1.21:80"`, `"[2001:db8::21]:80"` or `"web1.example:80"`."""
     given = text(spot)
     if given is None:
         return None
     host, colon, digits = given.rpartition(":")
-    if given.startswith("[") or host.count(":") > 1:
-        return not_yet(spot, f"the IPv6 address {shown(given)}")
-    if not colon:
+    if not colon or given.endswith("]"):
         return spot.error(Code.BAD_ADDRESS, f"{shown(given)} has no port", f"such as {shown(given + ':80')}")
     number = _port_of(spot, digits)
     if number is None:
         return None
-    if re.fullmatch(r"[\d.]+", host, re.ASCII):
-        address = parse_ipv4(spot, host)
-        host = "" if address is None or usable(spot, address) is None else str(address)
-    elif not _HOST_NAME.fullmatch(host):
-        spot.error(Code.BAD_ADDRESS, f"{shown(host)} is neither an IPv4 address nor a host name")
-        host = ""
-    return Endpoint(host, number) if host else None
+    if ":" in host or re.fullmatch(r"[\d.]+", host, re.ASCII):
+        address = _host_of(spot, host, digits)
+        return None if address is None or usable(spot, address) is None else Endpoint(str(address), number)
+    if not _HOST_NAME.fullmatch(host):
+        return spot.error(Code.BAD_ADDRESS, f"{shown(host)} is neither an IP address nor a host name")
+    return Endpoint(host, number)
 
 
 def check(spot: Spot) -> ServiceCheck | None:
@@ -297,23 +234,3 @@ def raw_line(spot: Spot) -> str | None:
         hint = 'use [haproxy] config = "/etc/haproxy/haproxy.cfg" for a file of your own'
         return spot.error(Code.BAD_RAW_LINE, f'"{words[0]}" would begin another section of haproxy.cfg', hint)
     return given
-
-
-def secret(spot: Spot) -> str | None:
-    """A reference to a secret; the message never repeats what was written."""
-    if not isinstance(spot.value, str):
-        return spot.wrong_type("a reference to a secret")
-    if not _SECRET.fullmatch(spot.value):
-        hint = '"file:/etc/firstmate/cluster.key", "env:NAME" or "credential:NAME"'
-        return spot.error(Code.BAD_SECRET, "a secret is given by reference, never in this file", hint)
-    return spot.value
-
-
-def auth_pass(spot: Spot) -> bytes | None:
-    given = text(spot)
-    if given is None:
-        return None
-    if not given.isascii() or not 1 <= len(given) <= AUTH_OCTETS_MAX:
-        hint = "keepalived cuts a longer one off: write its first 8 characters" if len(given) > AUTH_OCTETS_MAX else ""
-        return spot.error(Code.OUT_OF_RANGE, f"auth_pass takes 1 to {AUTH_OCTETS_MAX} ASCII characters", hint)
-    return given.encode("ascii")

@@ -8,6 +8,7 @@ A service is one `listen` section, so that a raw line of the operator may be of 
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -156,7 +157,7 @@ def _service(service: ServicePlan, plan: Plan, ground: Ground) -> dict[str, Any]
         "servers": [
             {
                 "name": server.name,
-                "where": f"[{server.address}]" if ":" in server.address else server.address,
+                "where": _written(server.address),
                 "port": server.port,
                 "weight": server.weight,
                 "maxconn": server.maxconn,
@@ -178,21 +179,31 @@ def _binds(service: ServicePlan, plan: Plan, ground: Ground) -> list[dict[str, A
     for bind in service.binds:
         for address in _addresses(bind, vips):
             moves = address in vips
-            if moves and not ground.transparent:
-                found[("*", bind.port)] = False
-            else:
-                found[(str(address) if address else "*", bind.port)] = moves
-    return [{"where": where, "port": port, "transparent": flag} for (where, port), flag in found.items()]
+            anywhere = address.is_unspecified or (moves and not ground.transparent)
+            found[(_everywhere(address) if anywhere else _written(address), bind.port)] = moves and not anywhere
+    return [
+        {"where": where, "port": port, "transparent": flag, "v6only": where == "[::]"}
+        for (where, port), flag in found.items()
+    ]
 
 
-def _addresses(bind: Bind, vips: list[Address]) -> list[Address | None]:
-    if bind.address is None:
-        return list(vips) or [None]
-    return [None if bind.address.is_unspecified else bind.address]
+def _addresses(bind: Bind, vips: list[Address]) -> list[Address]:
+    return (vips or [IPv4Address(0)]) if bind.address is None else [bind.address]
+
+
+def _everywhere(address: Address) -> str:
+    """On every address of the host, of the same family."""
+    return "*" if address.version == 4 else "[::]"
+
+
+def _written(address: Address | str) -> str:
+    return f"[{address}]" if ":" in str(address) else str(address)
 
 
 def _vips(plan: Plan) -> list[Address]:
-    return list(dict.fromkeys(vip.ip for router in plan.routers for vip in router.vips))
+    """Without link-local IPv6 ones: clients would have to name their interface, and so would HAProxy."""
+    found = dict.fromkeys(vip.ip for router in plan.routers for vip in router.vips)
+    return [ip for ip in found if ip.version == 4 or not ip.is_link_local]
 
 
 def _check(service: ServicePlan) -> tuple[list[Line], list[str]]:

@@ -30,7 +30,7 @@ async def ask(path: str, command: str) -> str:
                 answer += chunk
                 _limit(answer)
         except OSError as error:
-            raise NoAnswer(_reason(path, error)) from error
+            raise NoAnswer(reason_of(path, error)) from error
     return _text(answer)
 
 
@@ -51,7 +51,7 @@ def ask_blocking(path: str, command: str, timeout_s: float) -> str:
                 answer += chunk
                 _limit(answer)
         except OSError as error:
-            raise NoAnswer(_reason(path, error)) from error
+            raise NoAnswer(reason_of(path, error)) from error
     return _text(answer)
 
 
@@ -73,7 +73,8 @@ def _text(answer: bytearray) -> str:
     return text
 
 
-def _reason(path: str, error: OSError) -> str:
+def reason_of(path: str, error: OSError) -> str:
+    """Why there was no answer, for people."""
     match error:
         case TimeoutError():
             return "no answer in time on the runtime socket"

@@ -5,9 +5,12 @@ Columns are found by their names: their number differs between versions (129 in 
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 
 SERVER_TYPE = "2"  # column `type` of a server's row
+
+_FACTS = re.compile(r"^(Version|Pid|CurrConns): (.*)$", re.MULTILINE)  # 3 of 70 lines, ten times a second
 
 
 class BadAnswer(ValueError):
@@ -34,7 +37,7 @@ class ServerState:
 
 def parse_info(text: str) -> Info:
     """Read `show info`. Raises `BadAnswer`."""
-    facts = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+    facts = dict(_FACTS.findall(text))
     try:
         version = facts["Version"].split("-")[0]
         return Info(int(facts["Pid"]), version, int(facts["CurrConns"]))

@@ -3,6 +3,7 @@
 import ctypes
 import socket
 import struct
+from collections.abc import Sequence
 
 SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
 KEEP = 0xFFFF_FFFF
@@ -13,7 +14,8 @@ Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, k 
 Program = tuple[Instruction, ...]
 
 # fmt: off
-_LOAD_HALF, _LOAD_BYTE, _LOAD_BYTE_X = 0x28, 0x30, 0x50  # BPF_LD | BPF_H | BPF_ABS, ... BPF_IND
+_LOAD_WORD, _LOAD_HALF, _LOAD_BYTE = 0x20, 0x28, 0x30    # BPF_LD | BPF_W | BPF_ABS, ...
+_LOAD_BYTE_X = 0x50                                      # BPF_LD | BPF_B | BPF_IND
 _IPV4_HEADER_LENGTH = 0xB1                               # BPF_LDX | BPF_B | BPF_MSH
 _AND, _IF_EQUAL, _RETURN = 0x54, 0x15, 0x06
 
@@ -43,7 +45,46 @@ ARP_AND_NEW_CONNECTIONS: Program = (
     (_RETURN, 0, 0, KEEP),
     (_RETURN, 0, 0, 0),
 )
+# On a netlink socket: all but routes and rules, and of these that one was removed; a route only with our mark (112).
+_DELROUTE, _NEWROUTE, _NEWRULE = (socket.htons(number) for number in (25, 24, 32))
+OUR_ROUTING_NEWS: Program = (
+    (_LOAD_HALF, 0, 0, 4),             # nlmsg_type
+    (_IF_EQUAL, 4, 0, _NEWROUTE),
+    (_IF_EQUAL, 3, 0, _NEWRULE),
+    (_IF_EQUAL, 0, 3, _DELROUTE),
+    (_LOAD_BYTE, 0, 0, 21),            # rtm_protocol
+    (_IF_EQUAL, 1, 0, 112),
+    (_RETURN, 0, 0, 0),
+    (_RETURN, 0, 0, KEEP),
+)
 # fmt: on
+
+INSTRUCTIONS_MAX = 4096  # BPF_MAXINSNS
+_SENDER_IN_ARP, _TARGET_END_IN_NA = 28, 74  # in an Ethernet frame
+
+
+def claims_of(family: int, addresses: Sequence[bytes]) -> Program:
+    """On a packet socket bound to the Ethernet type: ARPs sent by one of these IPv4 addresses, or NAs about one of
+    these IPv6 addresses, of which the last four octets are compared.
+    """
+    if not addresses:
+        return NOTHING
+    if 2 * len(addresses) > INSTRUCTIONS_MAX - 16:
+        addresses = ()  # more than fit: every claim is kept
+    # fmt: off
+    is_advertisement = (
+        (_LOAD_BYTE, 0, 0, 20),      # next header
+        (_IF_EQUAL, 0, 2, 58),
+        (_LOAD_BYTE, 0, 0, 54),      # ICMPv6 type
+        (_IF_EQUAL, 1, 0, 136),
+        (_RETURN, 0, 0, 0),
+    )
+    # fmt: on
+    head = () if family == 4 else is_advertisement
+    load = (_LOAD_WORD, 0, 0, _SENDER_IN_ARP if family == 4 else _TARGET_END_IN_NA)
+    numbers = sorted({int.from_bytes(address[-4:]) for address in addresses})
+    tests = [step for number in numbers for step in ((_IF_EQUAL, 0, 1, number), (_RETURN, 0, 0, KEEP))]
+    return (*head, load, *tests, (_RETURN, 0, 0, 0 if numbers else KEEP))
 
 
 def attach(end: socket.socket, program: Program) -> None:

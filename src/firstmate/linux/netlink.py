@@ -1,60 +1,48 @@
-"""rtnetlink: addresses and links, read, changed and watched, without a fork.
+"""rtnetlink: links, addresses, routes and rules, read, changed and watched, without a fork."""
 
-Our addresses carry a mark, so that a successor knows what a killed predecessor left: the protocol
-attribute (`IFA_PROTO`, Linux 5.18) and, for older kernels, the label `DEV:fm`.
-"""
-
+import contextlib
 import errno
-import os
 import socket
-import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
-from ipaddress import IPv4Address
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
-from firstmate.model.addresses import Address
+from firstmate.linux import addresses, links, routes, rules
+from firstmate.linux.addresses import IfAddress
+from firstmate.linux.bpf import OUR_ROUTING_NEWS, attach
+from firstmate.linux.links import Link
+from firstmate.linux.routes import KernelRoute
+from firstmate.linux.rtnetlink import (
+    NETLINK_ROUTE,
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    NLM_F_REPLACE,
+    RECEIVE_OCTETS,
+    Questions,
+    interface_index,
+    messages,
+)
+from firstmate.linux.rules import KernelRule
+from firstmate.model.plan import Route, Rule, Vip
 
-MARK_PROTOCOL = 112  # IFA_PROTO of our addresses: VRRP's own number; the kernel uses 0..3, keepalived 18
-LABEL_SUFFIX = ":fm"
-LABEL_OCTETS_MAX = 15  # IFNAMSIZ without the NUL
+__all__ = ["IfAddress", "KernelRoute", "KernelRule", "Link", "Netlink", "News", "interface_index"]
 
-NETLINK_ROUTE = 0
-RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
-RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
-NLMSG_ERROR, NLMSG_DONE = 2, 3
-NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
-NLM_F_REPLACE, NLM_F_CREATE = 0x100, 0x400
-IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_PROTO = 1, 2, 3, 11
-IFLA_ADDRESS, IFLA_IFNAME = 1, 3
-IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
-RTMGRP_LINK, RTMGRP_IPV4_IFADDR = 0x1, 0x10
+RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV4_RULE = 0x1, 0x10, 0x40, 0x80
+RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE, RTMGRP_IPV6_RULE = 0x100, 0x400, 0x40000
+EVERY_GROUP = (
+    RTMGRP_LINK
+    | RTMGRP_IPV4_IFADDR
+    | RTMGRP_IPV6_IFADDR
+    | RTMGRP_IPV4_ROUTE
+    | RTMGRP_IPV6_ROUTE
+    | RTMGRP_IPV4_RULE
+    | RTMGRP_IPV6_RULE
+)
+EVENT_BUFFER_OCTETS = 1 << 22  # what is not read in time is lost, and everything has to be looked at again
+SO_RCVBUFFORCE = 33
 
-RECEIVE_OCTETS = 1 << 17
-ANSWER_TIMEOUT_S = 2.0  # the kernel answers within the call; more than this is no kernel
-EVENT_BUFFER_OCTETS = 1 << 20
+GONE_ALREADY = frozenset({errno.EADDRNOTAVAIL, errno.ENODEV, errno.ESRCH, errno.ENOENT, errno.EAFNOSUPPORT})
 
-_MESSAGE = struct.Struct("=IHHII")  # length, type, flags, sequence, port (netlink(7))
-_ADDRESS = struct.Struct("=BBBBI")  # family, prefix, flags, scope, index (ifaddrmsg)
-_LINK = struct.Struct("=BxHiII")  # family, type, index, flags, change (ifinfomsg)
-_ATTRIBUTE = struct.Struct("=HH")
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    index: int
-    name: str
-    up: bool  # administratively up and with carrier
-    mac: bytes
-    gone: bool = False  # this is the news that it was removed
-
-
-@dataclass(frozen=True, slots=True)
-class IfAddress:
-    index: int  # of its interface
-    ip: IPv4Address
-    prefix: int
-    marked: bool  # carries firstmate's mark
-    gone: bool = False
+News: TypeAlias = Link | IfAddress | KernelRoute | KernelRule
 
 
 class Netlink:
@@ -64,52 +52,112 @@ class Netlink:
     """
 
     def __init__(self, *, watch: bool = False) -> None:
-        self._requests = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_ROUTE)
-        self._requests.bind((0, 0))
-        self._requests.settimeout(ANSWER_TIMEOUT_S)
-        self._sequence = 0
+        self.questions = Questions()
         self.events: socket.socket | None = None
         if watch:
-            kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
-            self.events = socket.socket(socket.AF_NETLINK, kind, NETLINK_ROUTE)
-            self.events.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, EVENT_BUFFER_OCTETS)
-            self.events.bind((0, RTMGRP_LINK | RTMGRP_IPV4_IFADDR))
+            self.events = _listen()
 
     def close(self) -> None:
-        self._requests.close()
+        self.questions.close()
         if self.events is not None:
             self.events.close()
 
     def links(self) -> list[Link]:
-        body = _LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
-        return [item for item in self._dump(RTM_GETLINK, body) if isinstance(item, Link)]
+        found = (links.parse(*item) for item in self.questions.dump(links.RTM_GETLINK, links.EVERY))
+        return [link for link in found if link is not None]
+
+    def link(self, interface: str) -> Link:
+        """Raises `OSError` (ENODEV) without it."""
+        return self._link(interface_index(interface))
 
     def addresses(self) -> list[IfAddress]:
-        """Every IPv4 address of this network namespace."""
-        body = _ADDRESS.pack(socket.AF_INET, 0, 0, 0, 0)
-        return [item for item in self._dump(RTM_GETADDR, body) if isinstance(item, IfAddress)]
+        """Every IPv4 and IPv6 address of this network namespace."""
+        found = (addresses.parse(*item) for item in self.questions.dump(addresses.RTM_GETADDR, addresses.EVERY))
+        return [address for address in found if address is not None]
 
-    def add_address(self, ip: Address, prefix: int, interface: str) -> None:
-        """Put a marked address on the interface; one that is there already is fine."""
-        label = interface + LABEL_SUFFIX
-        attributes = [(IFA_LOCAL, ip.packed), (IFA_ADDRESS, ip.packed), (IFA_PROTO, bytes([MARK_PROTOCOL]))]
-        if len(label) <= LABEL_OCTETS_MAX:
-            attributes.append((IFA_LABEL, label.encode() + b"\0"))
-        body = _ADDRESS.pack(socket.AF_INET, prefix, 0, 0, interface_index(interface)) + _attributes(attributes)
-        self._ask(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, body)
+    def add_address(self, vip: Vip) -> None:
+        """Put a marked address on its interface; one that is there already is fine."""
+        (error,) = self.add_addresses([vip])
+        if error is not None:
+            raise error
 
-    def remove_address(self, ip: Address, prefix: int, interface: str) -> None:
+    def add_addresses(self, vips: Iterable[Vip]) -> list[OSError | None]:
+        """The same for many, in few system calls: what became of each."""
+        flags = NLM_F_CREATE | NLM_F_REPLACE
+        return self._change_addresses(addresses.RTM_NEWADDR, flags, vips)
+
+    def remove_address(self, vip: Vip) -> None:
         """Take the address off the interface; one that is gone already, with its interface or not, is fine."""
-        try:
-            index = interface_index(interface)
-            body = _ADDRESS.pack(socket.AF_INET, prefix, 0, 0, index) + _attributes([(IFA_LOCAL, ip.packed)])
-            self._ask(RTM_DELADDR, 0, body)
-        except OSError as error:
-            if error.errno not in (errno.EADDRNOTAVAIL, errno.ENODEV):
-                raise
+        (error,) = self.remove_addresses([vip])
+        if error is not None:
+            raise error
 
-    def news(self) -> Iterator[Link | IfAddress]:
-        """What changed since the last call. Never blocks.
+    def remove_addresses(self, vips: Iterable[Vip]) -> list[OSError | None]:
+        """The same for many, in few system calls: what became of each."""
+        answers = self._change_addresses(addresses.RTM_DELADDR, 0, vips)
+        return [None if error is not None and error.errno in GONE_ALREADY else error for error in answers]
+
+    def add_route(self, route: Route) -> bool:
+        """Put a marked route into its table; False: it is there already.
+
+        Another route of the same key stands behind ours in IPv4 until ours goes. In IPv6 the kernel would use both at
+        once, so that it is refused (EEXIST): give ours another metric.
+        """
+        table, index = self._place(route)
+        flags = NLM_F_CREATE if route.destination.version == 4 else NLM_F_CREATE | NLM_F_EXCL
+        try:
+            self.questions.ask(routes.RTM_NEWROUTE, flags, routes.encode(route, index, table))
+        except OSError as error:
+            if error.errno != errno.EEXIST:
+                raise
+            if route.destination.version == 6 and not any(
+                routes.is_it(found, route, table) for found in self._our_routes(6, table)
+            ):
+                text = "another route has this destination and metric"
+                raise OSError(errno.EEXIST, text) from error
+            return False
+        return True
+
+    def remove_route(self, route: Route) -> None:
+        """Take our route away, never another's; one that is gone already, with its interface or not, is fine."""
+        with _gone_is_fine():
+            table, index = self._place(route)
+            self.questions.ask(routes.RTM_DELROUTE, 0, routes.encode(route, index, table, key=True))
+
+    def add_rule(self, rule: Rule) -> bool:
+        """Put a marked rule in its place; False: it is there already."""
+        try:
+            self.questions.ask(rules.RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, rules.encode(rule))
+        except FileExistsError:
+            return False
+        return True
+
+    def remove_rule(self, rule: Rule) -> None:
+        """Take our rule away; one that is gone already is fine."""
+        with _gone_is_fine():
+            self.questions.ask(rules.RTM_DELRULE, 0, rules.encode(rule))
+
+    def leftover_routes(self) -> list[KernelRoute]:
+        """Every route with our mark: at start, a killed predecessor's."""
+        return [*self._our_routes(4), *self._our_routes(6)]
+
+    def leftover_rules(self) -> list[KernelRule]:
+        """Every rule with our mark."""
+        found = (rules.parse(body) for _, body in self.questions.dump(rules.RTM_GETRULE, rules.EVERY))
+        return [rule for rule in found if rule is not None]
+
+    def remove_leftover(self, leftover: KernelRoute | KernelRule) -> None:
+        kind = routes.RTM_DELROUTE if isinstance(leftover, KernelRoute) else rules.RTM_DELRULE
+        with _gone_is_fine():
+            self.questions.ask(kind, 0, leftover.body)
+
+    def vrf_table(self, interface: str) -> int:
+        """The table of the VRF that the interface is in; 0: it is in none. Raises `OSError` (ENODEV) without it."""
+        link = self.link(interface)
+        return self._link(link.master).table if link.master else link.table
+
+    def news(self) -> Iterator[News]:
+        """What changed since the last call. Never blocks. Routes and rules: only that one of ours was removed.
 
         Raises `OSError` (ENOBUFS) when news was lost: look at everything again.
         """
@@ -119,91 +167,81 @@ class Netlink:
                 data = self.events.recv(RECEIVE_OCTETS)
             except BlockingIOError:
                 return
-            for kind, body in _messages(data):
-                if (item := _parse(kind, body)) is not None:
+            for kind, _, _, body in messages(data):
+                if (item := parse(kind, body)) is not None:
                     yield item
 
-    def _ask(self, kind: int, flags: int, body: bytes) -> None:
-        self._send(kind, flags | NLM_F_ACK, body)
-        for answer, payload in _messages(self._requests.recv(RECEIVE_OCTETS)):
-            if answer == NLMSG_ERROR:
-                _raise(payload)
+    def _link(self, index: int) -> Link:
+        found = [links.parse(*item) for item in self.questions.get(links.RTM_GETLINK, links.encode_key(index))]
+        return next(link for link in found if link is not None)
 
-    def _dump(self, kind: int, body: bytes) -> Iterator[Link | IfAddress]:
-        self._send(kind, NLM_F_DUMP, body)
-        while True:
-            for answer, payload in _messages(self._requests.recv(RECEIVE_OCTETS)):
-                if answer == NLMSG_DONE:
-                    return
-                if answer == NLMSG_ERROR:
-                    _raise(payload)
-                if (item := _parse(answer, payload)) is not None:
-                    yield item
+    def _place(self, route: Route) -> tuple[int, int]:
+        """Table and interface of a route. Raises `OSError` (ENODEV)."""
+        index = interface_index(route.dev) if route.dev else 0
+        table = route.table or (self.vrf_table(route.dev) if route.dev else 0) or routes.RT_TABLE_MAIN
+        return table, index
 
-    def _send(self, kind: int, flags: int, body: bytes) -> None:
-        self._sequence += 1
-        header = _MESSAGE.pack(_MESSAGE.size + len(body), kind, NLM_F_REQUEST | flags, self._sequence, 0)
-        self._requests.send(header + body)
+    def _our_routes(self, family: int, table: int = 0) -> list[KernelRoute]:
+        try:
+            answers = self.questions.dump(routes.RTM_GETROUTE, routes.encode_ours(family, table))
+        except OSError as error:
+            if error.errno == errno.ENOENT:  # there is no such table
+                return []
+            raise
+        found = (routes.parse(body) for _, body in answers)
+        return [route for route in found if route is not None and route.destination.version == family]
 
-
-def interface_index(interface: str) -> int:
-    """The kernel's number for it. Raises `OSError` (ENODEV), which `if_nametoindex` alone leaves without a number."""
-    try:
-        return socket.if_nametoindex(interface)
-    except OSError as error:
-        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV), interface) from error
-
-
-def _attributes(pairs: list[tuple[int, bytes]]) -> bytes:
-    out = b""
-    for kind, value in pairs:
-        length = _ATTRIBUTE.size + len(value)
-        out += _ATTRIBUTE.pack(length, kind) + value + bytes(-length % 4)
-    return out
+    def _change_addresses(self, kind: int, flags: int, vips: Iterable[Vip]) -> list[OSError | None]:
+        encode = addresses.encode if kind == addresses.RTM_NEWADDR else addresses.encode_key
+        places: list[Vip | OSError] = []
+        requests = []
+        for vip in vips:
+            try:
+                requests.append((kind, flags, encode(vip, interface_index(vip.dev))))
+                places.append(vip)
+            except OSError as error:
+                places.append(error)
+        done = iter(self.questions.ask_all(requests))
+        return [place if isinstance(place, OSError) else _explained(next(done), place) for place in places]
 
 
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + _MESSAGE.size <= len(data):
-        length, kind, _, _, _ = _MESSAGE.unpack_from(data, at)
-        if length < _MESSAGE.size:
-            return
-        yield kind, data[at + _MESSAGE.size : at + length]
-        at += (length + 3) & ~3
-
-
-def _parse(kind: int, body: bytes) -> Link | IfAddress | None:
-    if kind in (RTM_NEWLINK, RTM_DELLINK):
-        _, _, index, flags, _ = _LINK.unpack_from(body)
-        values = _read_attributes(body[_LINK.size :])
-        name = values.get(IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
-        up = flags & IFF_UP != 0 and flags & IFF_LOWER_UP != 0
-        return Link(index, name, up, values.get(IFLA_ADDRESS, b""), gone=kind == RTM_DELLINK)
-    if kind in (RTM_NEWADDR, RTM_DELADDR):
-        family, prefix, _, _, index = _ADDRESS.unpack_from(body)
-        values = _read_attributes(body[_ADDRESS.size :])
-        packed = values.get(IFA_LOCAL, values.get(IFA_ADDRESS, b""))
-        if family != socket.AF_INET or len(packed) != 4:
-            return None
-        label = values.get(IFA_LABEL, b"").rstrip(b"\0")
-        marked = values.get(IFA_PROTO) == bytes([MARK_PROTOCOL]) or label.endswith(LABEL_SUFFIX.encode())
-        return IfAddress(index, IPv4Address(packed), prefix, marked, gone=kind == RTM_DELADDR)
+def parse(kind: int, body: bytes) -> News | None:
+    """One message of the kernel; None: it says nothing that we use."""
+    if kind in {addresses.RTM_NEWADDR, addresses.RTM_DELADDR}:
+        return addresses.parse(kind, body)
+    if kind in {links.RTM_NEWLINK, links.RTM_DELLINK}:
+        return links.parse(kind, body)
+    if kind == routes.RTM_DELROUTE:
+        return routes.parse(body)
+    if kind == rules.RTM_DELRULE:
+        return rules.parse(body)
     return None
 
 
-def _read_attributes(data: bytes) -> dict[int, bytes]:
-    values = {}
-    at = 0
-    while at + _ATTRIBUTE.size <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, at)
-        if length < _ATTRIBUTE.size:
-            break
-        values[kind & 0x3FFF] = data[at + _ATTRIBUTE.size : at + length]
-        at += (length + 3) & ~3
-    return values
+def _listen() -> socket.socket:
+    kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+    events = socket.socket(socket.AF_NETLINK, kind, NETLINK_ROUTE)
+    try:
+        events.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, EVENT_BUFFER_OCTETS)
+    except OSError:
+        events.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, EVENT_BUFFER_OCTETS)
+    # A router that learns the whole Internet's routes changes thousands a second: none of them wakes us.
+    attach(events, OUR_ROUTING_NEWS)
+    events.bind((0, EVERY_GROUP))
+    return events
 
 
-def _raise(payload: bytes) -> None:
-    code = -struct.unpack_from("=i", payload)[0]
-    if code:
-        raise OSError(code, os.strerror(code))
+def _explained(error: OSError | None, vip: Vip) -> OSError | None:
+    """The kernel says EACCES or EOPNOTSUPP where IPv6 is off, which reads like a missing right."""
+    if error is not None and vip.ip.version == 6 and error.errno in {errno.EACCES, errno.EOPNOTSUPP}:
+        return OSError(errno.EAFNOSUPPORT, f"IPv6 is off on {vip.dev} (net.ipv6.conf.{vip.dev}.disable_ipv6)")
+    return error
+
+
+@contextlib.contextmanager
+def _gone_is_fine() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in GONE_ALREADY:
+            raise

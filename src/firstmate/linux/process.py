@@ -16,6 +16,8 @@ REALTIME_PRIORITY = 50  # as keepalived's users choose; above everything ordinar
 RTTIME_US = 500 * 1000  # a loop that never sleeps for so long is broken: the kernel ends it
 NICE_FALLBACK = -20
 CAP_LAST = 40
+CLONE_NEWNET = 0x40000000
+NAMESPACES = "/run/netns"  # where `ip netns` keeps them
 _DEEPER_THAN_ALLOWED = 100_000  # Python's limits are 1000 to 10,000 levels
 _CAPABILITY_VERSION_3 = 0x20080522
 
@@ -25,6 +27,17 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def clock_us() -> Micros:
     """The clock of every process of firstmate: it goes on while the host is suspended."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
+
+
+def enter_net_namespace(name: str) -> None:
+    """Go into a network namespace of `ip netns`; every later socket and child is in it. Raises `OSError`."""
+    fd = os.open(f"{NAMESPACES}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if _libc.setns(fd, CLONE_NEWNET) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), f"{NAMESPACES}/{name}")
+    finally:
+        os.close(fd)
 
 
 def become_realtime() -> bool:

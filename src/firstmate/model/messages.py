@@ -1,6 +1,6 @@
 """What our own processes tell each other: one frozen record each, the whole table in one place.
 
-    pulse -> ops          Snapshot each second and on request; Transition; Notice
+    pulse -> ops          Snapshot each second and on request (then all virtual routers); Transition; Notice
     ops -> pulse          FactChanged, Beat, WantSnapshot; Drained, the last step of a planned handover
     supervisor -> pulse   FactChanged (down only: the process is gone); Park, the first step of a handover
     pulse -> supervisor   Will: what to say for pulse when it is killed
@@ -30,6 +30,28 @@ class RouterState(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class PathView:
+    """One way from one peer to us, and when an accepted advert last came by it."""
+
+    peer: Address  # the peer's first address, which names it
+    transport: str  # value of a Transport
+    address: Address  # where the peer is on this path
+    heard_at_us: Micros | None  # None: never
+
+
+@dataclass(frozen=True, slots=True)
+class Oddity:
+    """Something that is wrong now: it was seen again lately enough to be so still."""
+
+    code: str  # "two-masters", "vrid-clash", ...: stable, for machines
+    source: str  # who: an address, a MAC; empty: nobody in particular
+    text: str  # one sentence without a full stop
+    since_us: Micros
+    last_us: Micros  # when it was last seen
+    count: int  # how often it was seen
+
+
+@dataclass(frozen=True, slots=True)
 class RouterView:
     """One virtual router as pulse sees it now."""
 
@@ -48,6 +70,8 @@ class RouterView:
     addresses: tuple[str, ...]  # "10.0.1.100/24"
     held: bool  # our addresses are on the interface
     counters: dict[str, int]
+    paths: tuple[PathView, ...] = ()
+    oddities: tuple[Oddity, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +80,7 @@ class FactView:
     up: bool
     why: str
     at_us: Micros
+    value: int | None = None  # as in FactChanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +108,8 @@ class Snapshot:
     facts: tuple[FactView, ...]
     peers: tuple[PeerView, ...]
     counters: dict[str, int]  # router-wide: checksum_errors, version_errors, vrid_errors, dropped_messages, ...
+    whole: bool = True  # False: only some of the virtual routers; the last view of each of the others still holds
+    oddities: tuple[Oddity, ...] = ()  # of no virtual router: a foreign VRID on our wire
 
 
 @dataclass(frozen=True, slots=True)

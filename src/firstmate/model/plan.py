@@ -1,10 +1,11 @@
 """What the operator asked for, for this node: checked and frozen.
 
 `config` makes a `Plan` from `firstmate.toml` and what the host says of itself; the supervisor writes it
-to `plan.json`; `pulse` and `ops` read it at start and on SIGHUP. Nothing here is ever changed in place.
+to `pulse.json` for `pulse` and, without its secrets, to `plan.json` for `ops`, which read it at start and on
+SIGHUP. Nothing here is ever changed in place.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias
@@ -54,7 +55,7 @@ class HmacMode(Enum):
 @dataclass(frozen=True, slots=True)
 class HmacKey:
     id: int  # 1..255, as it stands in the trailer
-    value: bytes  # 32..64 octets
+    value: bytes = field(repr=False)  # 32..64 octets
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,7 @@ class VrrpPlan:
     preempt_delay_us: Micros = 30 * S
     checksum: ChecksumForm = ChecksumForm.PSEUDO
     auth: Auth = Auth.NONE
-    auth_pass: bytes = b""  # v2: password of PASS or AH, at most 8 octets
+    auth_pass: bytes = field(default=b"", repr=False)  # v2: password of PASS or AH, at most 8 octets
     hmac: HmacPlan | None = None  # instead of `auth`; UDP demands it
     track: tuple[Track, ...] = (Track(HAPROXY_FACT),)
     track_primary: bool = True  # the link of `interface` must be up, or this node is in FAULT

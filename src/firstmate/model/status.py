@@ -7,11 +7,34 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class PathStatus:
+    """One way from a peer to this node."""
+
+    peer: str  # its node's name
+    transport: str  # unicast | multicast | udp
+    address: str  # where the peer is on this path
+    heard_age_s: float | None  # since the last advert by this path; None: none came
+    silent: bool  # the peer is MASTER, and should have been heard
+
+
+@dataclass(frozen=True, slots=True)
+class OddityStatus:
+    """Something that is wrong on the wire now."""
+
+    code: str  # stable: "two-masters", "vrid-clash", ...
+    source: str  # a node's name, an address or a MAC
+    text: str
+    since: str
+    last: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class RouterStatus:
     name: str
     vrid: int
     state: str  # INIT | FAULT | BACKUP | MASTER: this node's
-    priority: int  # this node's, 0 in FAULT
+    priority: int  # this node's, effective: after all that it tracks; 0 in FAULT
     master: str  # name of the node that is MASTER as seen from here; its address when it is no node; "" unknown
     addresses: tuple[str, ...]
     held: bool  # the addresses are on this node's interface
@@ -21,6 +44,10 @@ class RouterStatus:
     takeover_s: float  # how long a silence of the MASTER a BACKUP bears
     counters: dict[str, int]
     advert_s: float = 0.0  # how often the MASTER says that it is there
+    configured_priority: int = 0  # before what it tracks; 0: not known
+    paths: tuple[PathStatus, ...] = ()
+    oddities: tuple[OddityStatus, ...] = ()
+    moves_with: tuple[str, ...] = ()  # the other virtual routers of its sync group
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +90,4 @@ class Status:
     haproxy: HaproxyStatus | None
     troubles: tuple[str, ...]  # each with the command that helps
     schema: str = "status/1"
+    oddities: tuple[OddityStatus, ...] = ()  # of no virtual router of ours

@@ -1,4 +1,7 @@
-"""Runs the `[[check]]` commands: each in its own process group, with a deadline, its first line kept."""
+"""Keeps the checks of the plan going: commands, processes and files.
+
+Each `[[check]]` command runs in its own process group, with a deadline, and its first line is kept.
+"""
 
 import asyncio
 import contextlib
@@ -9,8 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from firstmate.linux.process import clock_us
-from firstmate.model.plan import CommandCheck
+from firstmate.model.plan import Check, CommandCheck, FileCheck, ProcessCheck
 from firstmate.model.units import S, Micros, format_duration
+from firstmate.ops.files import Reading
+from firstmate.ops.lookout import Lookout
+from firstmate.ops.processes import Counting
 from firstmate.policy.restart import cause
 from firstmate.policy.world import CheckRan, Event
 
@@ -27,19 +33,38 @@ class Outcome:
 
 
 class Checks:
-    """One task for each check of the plan; `apply` starts and stops them."""
+    """A task for each command, a thread for each file, and one for all processes that are counted equally often."""
 
     def __init__(self, tasks: asyncio.TaskGroup, put: Callable[[Event], None]) -> None:
         self._tasks, self._put = tasks, put
         self._running: dict[CommandCheck, asyncio.Task[None]] = {}
+        self._lookouts: dict[FileCheck | tuple[ProcessCheck, ...], Lookout] = {}
 
-    def apply(self, checks: tuple[CommandCheck, ...]) -> None:
+    def apply(self, checks: tuple[Check, ...]) -> None:
         """Run these from now on: those that did not change go on undisturbed."""
-        for check in self._running.keys() - set(checks):
-            self._running.pop(check).cancel()
-        for check in checks:
-            if check not in self._running:
-                self._running[check] = self._tasks.create_task(self._run_forever(check))
+        commands = [check for check in checks if isinstance(check, CommandCheck)]
+        for command in self._running.keys() - set(commands):
+            self._running.pop(command).cancel()
+        for command in commands:
+            if command not in self._running:
+                self._running[command] = self._tasks.create_task(self._run_forever(command))
+        watched = _watched(checks)
+        for what in self._lookouts.keys() - set(watched):
+            self._lookouts.pop(what).stop()
+        for what in watched:
+            if what not in self._lookouts:
+                self._lookouts[what] = self._look_out(what)
+
+    def stop(self) -> None:
+        """End the threads; the tasks end with their group."""
+        for lookout in self._lookouts.values():
+            lookout.stop()
+
+    def _look_out(self, what: FileCheck | tuple[ProcessCheck, ...]) -> Lookout:
+        if isinstance(what, FileCheck):
+            reading = Reading(what)
+            return Lookout(f"file {what.name}", reading.rest_us, reading.look, self._put)
+        return Lookout("processes", what[0].interval_us, Counting(what).look, self._put)
 
     async def _run_forever(self, check: CommandCheck) -> None:
         while True:
@@ -48,6 +73,16 @@ class Checks:
             self._put(CheckRan(check.name, ok, line, started_us))
             rest_us = check.interval_us - (clock_us() - started_us)
             await asyncio.sleep(max(rest_us, PAUSE_MIN_US) / S)
+
+
+def _watched(checks: tuple[Check, ...]) -> list[FileCheck | tuple[ProcessCheck, ...]]:
+    """Each file, and the processes by their interval: one look through /proc serves all that are due then."""
+    files = [check for check in checks if isinstance(check, FileCheck)]
+    by_interval: dict[Micros, list[ProcessCheck]] = {}
+    for check in checks:
+        if isinstance(check, ProcessCheck):
+            by_interval.setdefault(check.interval_us, []).append(check)
+    return [*files, *(tuple(same) for same in by_interval.values())]
 
 
 async def run_check(check: CommandCheck) -> tuple[bool, str]:

@@ -8,7 +8,7 @@ processor waits on: what we missed says nothing of HAProxy.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from firstmate.haproxy.paths import socket_path, state_path
@@ -19,6 +19,7 @@ from firstmate.haproxy.stats import BadAnswer, Info, parse_info, parse_servers
 from firstmate.linux.process import clock_us
 from firstmate.model.plan import HaproxyPlan, HaproxyRun, Plan
 from firstmate.model.units import MS, S, Micros, format_duration
+from firstmate.ops.probe import Probe
 from firstmate.policy.health import LATE_US, grace_us
 from firstmate.policy.life import Absent, Answered, Missed, Serving
 from firstmate.policy.world import ConfigAccepted, ConfigRefused, Event, ServersSeen, ServerView, World
@@ -37,18 +38,18 @@ class Keeper:
     def __init__(self, ground: Ground, world: Callable[[], World], put: Callable[[Event], None]) -> None:
         self._ground, self._world, self._put = ground, world, put
         self._stalls: deque[tuple[Micros, Micros]] = deque(maxlen=STALLS_KEPT)  # when, how late we were
-        self._outstanding = 0
+        self._probes: set[Probe] = set()  # those that wait for their answer
         self._parents: tuple[int, int | None] = (0, None)  # of the worker seen last
         self._preparing = asyncio.Lock()
         self._saves = 0
 
     async def probe_forever(self) -> None:
         due_us = clock_us()
-        async with asyncio.TaskGroup() as tasks:
+        async with self._probing() as tasks:
             while True:
                 haproxy = self._world().plan.haproxy
-                if haproxy is not None and self._expected(haproxy) and self._outstanding < PROBES_AT_ONCE:
-                    tasks.create_task(self._probe(haproxy, tasks))
+                if haproxy is not None and self._expected(haproxy) and len(self._probes) < PROBES_AT_ONCE:
+                    self._probe(haproxy, tasks)
                 interval_us = haproxy.probe_interval_us if haproxy is not None else 100 * MS
                 now_us = clock_us()
                 due_us = max(due_us + interval_us, now_us)
@@ -110,46 +111,53 @@ class Keeper:
     def _expected(self, haproxy: HaproxyPlan) -> bool:
         return haproxy.run is HaproxyRun.EXTERNAL or not isinstance(self._world().life, Absent)
 
-    async def _probe(self, haproxy: HaproxyPlan, tasks: asyncio.TaskGroup) -> None:
-        started_us = clock_us()
-        deadline_us = started_us + haproxy.probe_deadline_us
-        self._outstanding += 1
-        asking = tasks.create_task(self._ask_info())
+    @contextlib.asynccontextmanager
+    async def _probing(self) -> AsyncIterator[asyncio.TaskGroup]:
         try:
-            done, _ = await asyncio.wait({asking}, timeout=haproxy.probe_deadline_us / S)
-            if not done:
-                late_us = max(clock_us() - deadline_us, self._stalled_us(started_us))
-                done, _ = await asyncio.wait({asking}, timeout=grace_us(late_us) / S)
-            if not done:
-                why = f"no answer within {format_duration(haproxy.probe_deadline_us)}"
-                self._put(Missed(started_us, why))
-                return
-            answer = asking.result()
-            if isinstance(answer, str):
-                self._put(Missed(started_us, answer))
-                return
-            parent = await self._parent_of(answer.pid)
-            self._put(Answered(started_us, answer.pid, parent, answer.version))
+            async with asyncio.TaskGroup() as tasks:
+                yield tasks
         finally:
-            asking.cancel()
-            self._outstanding -= 1
+            while self._probes:
+                self._probes.pop().close()
 
-    async def _ask_info(self) -> Info | str:
-        """What HAProxy says of itself, or why there was no answer."""
+    def _probe(self, haproxy: HaproxyPlan, tasks: asyncio.TaskGroup) -> None:
+        started_us = clock_us()
+
+        def ended(probe: Probe, outcome: str | NoAnswer) -> None:
+            self._probes.discard(probe)
+            self._judge(started_us, outcome, tasks)
+
+        def more_us() -> Micros:
+            """How much longer to wait at the deadline: we may have been late ourselves."""
+            late_us = clock_us() - started_us - haproxy.probe_deadline_us
+            return grace_us(max(late_us, self._stalled_us(started_us)))
+
+        why = f"no answer within {format_duration(haproxy.probe_deadline_us)}"
+        probe = Probe(self._socket(self._world().plan), haproxy.probe_deadline_us, why, more_us, ended)
+        self._probes.add(probe)
+        probe.start()
+
+    def _judge(self, started_us: Micros, outcome: str | NoAnswer, tasks: asyncio.TaskGroup) -> None:
         try:
-            return parse_info(await ask(self._socket(self._world().plan), "show info"))
+            if isinstance(outcome, NoAnswer):
+                raise outcome
+            info = parse_info(outcome)
         except (NoAnswer, BadAnswer) as error:
-            return str(error)
+            self._put(Missed(started_us, str(error)))
+            return
+        if self._parents[0] == info.pid:
+            self._put(Answered(started_us, info.pid, self._parents[1], info.version))
+        else:
+            tasks.create_task(self._learn_parent(started_us, info))
+
+    async def _learn_parent(self, started_us: Micros, info: Info) -> None:
+        """The master of this worker, asked once for each worker; None: /proc does not tell."""
+        self._parents = (info.pid, await asyncio.to_thread(_parent, info.pid))
+        self._put(Answered(started_us, info.pid, self._parents[1], info.version))
 
     def _stalled_us(self, since_us: Micros) -> Micros:
         """The longest time that we ourselves were late since then."""
         return max((late_us for at_us, late_us in self._stalls if at_us >= since_us), default=0)
-
-    async def _parent_of(self, pid: int) -> int | None:
-        """The master of this worker, asked once for each worker; None: /proc does not tell."""
-        if self._parents[0] != pid:
-            self._parents = (pid, await asyncio.to_thread(_parent, pid))
-        return self._parents[1]
 
 
 def _parent(pid: int) -> int | None:

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,7 +14,7 @@ from firstmate.ipc.channel import Channel, EndOfChannel
 from firstmate.linux.process import clock_us
 from firstmate.model import jsonable
 from firstmate.model.messages import Beat, Drained, FactChanged, KillHaproxy, StartHaproxy, WantSnapshot
-from firstmate.model.plan import CommandCheck, Plan
+from firstmate.model.plan import Plan
 from firstmate.model.status import Status
 from firstmate.model.units import S, Micros
 from firstmate.ops.checks import Checks
@@ -23,7 +24,7 @@ from firstmate.ops.journal import Journal
 from firstmate.ops.log import Log
 from firstmate.policy.decide import deadline_us, decide
 from firstmate.policy.status_view import status
-from firstmate.policy.world import Action, Drain, Event, PlanLoaded, Prepare, Record, Tick, World, begin
+from firstmate.policy.world import Action, Drain, Event, PlanLoaded, Prepare, Record, StatusAsked, Tick, World, begin
 
 INBOX_MAX = 10_000  # events; a second's worth at the very worst
 BEAT_US: Micros = 1 * S
@@ -46,7 +47,11 @@ class Loop:
         self.dropped = 0
         self._runtime = Path(ground.runtime)
         self._pulse, self._supervisor, self._log = pulse, supervisor, log
-        self._inbox: asyncio.Queue[Event] = asyncio.Queue(INBOX_MAX)
+        self._inbox: deque[Event] = deque()
+        self._deciding = True  # until `run`, and while a decision is carried out: events wait
+        self._broken: BaseException | None = None
+        self._beat_at_us = clock_us() + BEAT_US  # the first one knows whether HAProxy answers
+        self._alarm: tuple[Micros, asyncio.TimerHandle] | None = None  # when the next `Tick` is due
         self._stop = asyncio.Event()
         self._journal = Journal(self._runtime / "ops" / "journal.jsonl")
         self._keeper = Keeper(ground, lambda: self.world, self.put)
@@ -54,14 +59,17 @@ class Loop:
         self._checks: Checks
 
     def put(self, event: Event) -> None:
-        """Tell the decider. Never blocks."""
-        try:
-            self._inbox.put_nowait(event)
-        except asyncio.QueueFull:
+        """Tell the decider, which decides at once unless it is at it. Never blocks, never raises."""
+        if len(self._inbox) >= INBOX_MAX:
             self.dropped += 1
+            return
+        self._inbox.append(event)
+        if not self._deciding:
+            self._decide()
 
     def status(self) -> Status:
-        """The status document of this moment."""
+        """The status document of this moment; the next one is fresher."""
+        self.put(StatusAsked())
         return status(self.world, clock_us(), time.time_ns() // 1000)
 
     def stop(self) -> None:
@@ -83,22 +91,26 @@ class Loop:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the terminal is the supervisor's
                 loop.add_signal_handler(signal.SIGTERM, self.stop)
                 loop.add_signal_handler(signal.SIGHUP, self.reload)
-                tasks.create_task(self._decide_forever())
                 tasks.create_task(self._keeper.probe_forever())
                 tasks.create_task(self._keeper.read_stats_forever())
                 tasks.create_task(self._journal.run())
                 for servant in servants:
                     tasks.create_task(servant(self))
                 tasks.create_task(self._wait_for_stop())
+                self._decide()
         except* Stop:
             await self._journal.flush()
         finally:
+            self._deciding = True
+            if self._alarm is not None:
+                self._alarm[1].cancel()
+            self._checks.stop()
             for channel in (self._pulse, self._supervisor):
                 loop.remove_reader(channel.fileno())
 
     async def _wait_for_stop(self) -> None:
         await self._stop.wait()
-        raise Stop
+        raise self._broken or Stop
 
     def _receive(self, channel: Channel) -> None:
         try:
@@ -108,33 +120,44 @@ class Loop:
             asyncio.get_running_loop().remove_reader(channel.fileno())
             self.stop()  # the supervisor holds every end: when one is closed, it is gone
 
-    async def _decide_forever(self) -> None:
-        beat_at_us = clock_us() + BEAT_US  # the first one knows whether HAProxy answers
-        while True:
-            deadline = deadline_us(self.world)
-            due_us = beat_at_us if deadline is None else min(beat_at_us, deadline)
-            event = await self._next_event(due_us)
-            now_us = clock_us()
-            if event is None:
-                event = Tick(beat=now_us >= beat_at_us)
-                if event.beat:
-                    beat_at_us = now_us + BEAT_US
-            self.world, actions = decide(self.world, event, now_us)
-            for action in actions:
-                self._act(action, now_us)
-            if isinstance(event, PlanLoaded):
-                self._checks.apply(tuple(one for one in event.plan.checks if isinstance(one, CommandCheck)))
-
-    async def _next_event(self, due_us: Micros) -> Event | None:
-        """The next of the inbox; None when `due_us` comes first."""
-        rest_us = due_us - clock_us()
-        if rest_us <= 0:
-            return None
+    def _decide(self) -> None:
+        """Work off the inbox. An error of our own ends ops: the supervisor starts it again, with nothing lost."""
+        self._deciding = True
         try:
-            async with asyncio.timeout(rest_us / S):
-                return await self._inbox.get()
-        except TimeoutError:
-            return None
+            while self._inbox:
+                self._step(self._inbox.popleft())
+        except Exception as error:  # noqa: BLE001 - whoever put the event must not have it
+            self._broken = error
+            self.stop()
+            return
+        self._set_alarm()
+        self._deciding = False
+
+    def _step(self, event: Event) -> None:
+        now_us = clock_us()
+        self.world, actions = decide(self.world, event, now_us)
+        for action in actions:
+            self._act(action, now_us)
+        if isinstance(event, PlanLoaded):
+            self._checks.apply(event.plan.checks)
+
+    def _set_alarm(self) -> None:
+        deadline = deadline_us(self.world)
+        due_us = self._beat_at_us if deadline is None else min(self._beat_at_us, deadline)
+        if self._alarm is not None:
+            if self._alarm[0] == due_us:
+                return
+            self._alarm[1].cancel()
+        rest_s = max(0, due_us - clock_us()) / S
+        self._alarm = due_us, asyncio.get_running_loop().call_later(rest_s, self._tick)
+
+    def _tick(self) -> None:
+        now_us = clock_us()
+        self._alarm = None
+        beat = now_us >= self._beat_at_us
+        if beat:
+            self._beat_at_us = now_us + BEAT_US
+        self.put(Tick(beat=beat))
 
     def _act(self, action: Action, now_us: Micros) -> None:
         match action:

@@ -10,46 +10,44 @@ from firstmate.model.messages import (
     ChildExited,
     ChildStarted,
     FactChanged,
-    FactView,
     HandOver,
     Notice,
     RouterState,
     Snapshot,
     StartHaproxy,
     Transition,
-    WantSnapshot,
 )
-from firstmate.model.plan import HAPROXY_FACT, CommandCheck, HaproxyPlan, Plan
+from firstmate.model.plan import HAPROXY_FACT, HaproxyPlan, Plan
 from firstmate.model.units import MS, S, Micros, format_duration
 from firstmate.policy import life as lives
-from firstmate.policy.health import Health, answered, first_run, missed
+from firstmate.policy.fitness import check_ran, file_read, keep_known
+from firstmate.policy.health import Health
 from firstmate.policy.life import Absent, Answered, Hung, Killing, Life, LifeEvent, Look, Missed, Serving, Starting
 from firstmate.policy.restart import cause
-from firstmate.policy.view import haproxy_text, in_words, master_of, servers_text
+from firstmate.policy.sightings import facts_again, merge, want_all
+from firstmate.policy.view import haproxy_text, in_words, servers_text
 from firstmate.policy.world import (
     NOTICES_MAX,
     Action,
     CheckRan,
-    CheckView,
     ConfigAccepted,
     ConfigRefused,
     Drain,
     Event,
+    FileRead,
     MasterView,
     PlanLoaded,
     Prepare,
     Record,
     ServersSeen,
+    StatusAsked,
+    Step,
     Tick,
     World,
 )
 
 PREPARE_AGAIN_US: Micros = 10 * S  # HAProxy may have been installed, or a name resolves again
-TELL_AGAIN_US: Micros = 900 * MS  # pulse answers in its next snapshot, a second later
 AT_ONCE_US: Micros = 10 * MS
-SETTLE_US: Micros = 500 * MS  # the supervisor's news of an exit reach pulse before they reach us
-
-Step = tuple[World, list[Action]]
 
 
 def decide(world: World, event: Event, now_us: Micros) -> Step:
@@ -73,12 +71,16 @@ def decide(world: World, event: Event, now_us: Micros) -> Step:
             return _transition(world, event, now_us)
         case Notice():
             notices = (*world.notices, event)[-NOTICES_MAX:]
-            seen, actions = _seen(world, event.seq)
+            seen, actions = _seen(world, event.seq, now_us)
             return replace(seen, notices=notices), [Record("notice", event.code, event.text), *actions]
         case ServersSeen():
             return _servers_seen(world, event)
         case CheckRan():
-            return _check_ran(world, event, now_us)
+            return check_ran(world, event, now_us)
+        case FileRead():
+            return file_read(world, event, now_us)
+        case StatusAsked():
+            return want_all(world, now_us)
         case Tick():
             return _tick(world, event, now_us)
 
@@ -97,10 +99,9 @@ def _plan_loaded(world: World, plan: Plan, now_us: Micros) -> Step:
         Record("info", "plan", f"{plan.node}: configuration {plan.digest}", {"config": plan.digest})
     ]
     if world.snapshot is None:
-        actions.append(WantSnapshot())
-    names = {check.name for check in plan.checks}
-    checks = {name: view for name, view in world.checks.items() if name in names}
-    was, world = world.plan, replace(world, plan=plan, checks=checks, problems=(), prepare_at_us=None)
+        world, wants = want_all(world, now_us)
+        actions += wants
+    was, world = world.plan, replace(keep_known(world, plan), problems=(), prepare_at_us=None)
     if plan.haproxy is None:
         return replace(world, life=Absent("this node runs no HAProxy", now_us), servers=()), actions
     if world.owns_haproxy:
@@ -196,21 +197,16 @@ def _servers_seen(world: World, event: ServersSeen) -> Step:
 
 
 def _snapshot(world: World, event: Snapshot, now_us: Micros) -> Step:
-    states = {router.name: router.state for router in event.routers}
-    if world.snapshot is None or world.snapshot.pid != event.pid:
-        world = replace(world, told_at_us=None)
-    world = replace(world, snapshot=event, states=states, seq=event.seq)
-    world = replace(world, masters=_masters(world, now_us))
-    world, actions = _look(world, now_us)
-    told_at_us = world.told_at_us
-    if told_at_us is not None and now_us - told_at_us < TELL_AGAIN_US:
-        return world, actions
-    again = _facts_again(world, event, now_us)
-    return (replace(world, told_at_us=now_us) if again else world), [*actions, *again]
+    gap: list[Action] = []
+    if not event.whole and world.snapshot is not None and world.snapshot.pid == event.pid:
+        world, gap = _seen(world, event.seq, now_us)
+    world, actions = _look(merge(world, event, now_us), now_us)
+    world, again = facts_again(world, event, now_us)
+    return world, [*actions, *again, *gap]
 
 
 def _transition(world: World, event: Transition, now_us: Micros) -> Step:
-    world, wants = _seen(world, event.seq)
+    world, wants = _seen(world, event.seq, now_us)
     world = replace(world, states={**world.states, event.router: event.is_})
     reason = in_words(world, event.reason)
     text = f"{event.router}: {world.plan.node} {event.is_.value} (was {event.was.value}): {reason}"
@@ -227,71 +223,14 @@ def _transition(world: World, event: Transition, now_us: Micros) -> Step:
     return world, [*orders, Record(level, "transition", text, fields), *records, *wants]
 
 
-def _seen(world: World, seq: int) -> Step:
+def _seen(world: World, seq: int, now_us: Micros) -> Step:
     """A gap means that pulse had to drop messages: ask for the whole."""
     gap = world.seq is not None and seq > world.seq + 1
-    return replace(world, seq=seq), [WantSnapshot()] if gap else []
+    world = replace(world, seq=seq)
+    return want_all(world, now_us) if gap else (world, [])
 
 
-def _masters(world: World, now_us: Micros) -> dict[str, MasterView]:
-    found: dict[str, MasterView] = {}
-    for router in world.snapshot.routers if world.snapshot else ():
-        node = master_of(world, router, now_us)
-        known = world.masters.get(router.name)
-        if known is not None and known.node == node:
-            found[router.name] = known
-        else:  # at first sight a BACKUP has most likely obeyed this one since it became BACKUP
-            moved_here = router.state is RouterState.MASTER or known is None
-            found[router.name] = MasterView(node, router.since_us if moved_here else now_us)
-    return found
-
-
-def _facts_again(world: World, event: Snapshot, now_us: Micros) -> list[Action]:
-    """Tell pulse again what it should know and does not: it was restarted, or a message was lost."""
-    known = {fact.name: fact for fact in event.facts}
-    own = [lives.verdict(world.life, now_us)] if world.plan.haproxy is not None else []
-    own += [
-        FactChanged(name, up=bool(view.health.up), why=view.line, at_us=now_us)
-        for name, view in world.checks.items()
-        if view.health.up is not None
-    ]
-    return [fact for fact in own if fact is not None and _differs(known.get(fact.name), fact, event.at_us)]
-
-
-def _differs(known: FactView | None, fact: FactChanged, seen_at_us: Micros) -> bool:
-    if known is None:
-        return True
-    if known.up == fact.up:
-        return False
-    return not fact.up or seen_at_us - known.at_us >= SETTLE_US
-
-
-# Checks and time
-
-
-def _check_ran(world: World, event: CheckRan, now_us: Micros) -> Step:
-    check = next((check for check in world.plan.checks if check.name == event.name), None)
-    if not isinstance(check, CommandCheck):
-        return world, []  # its last words after a reload that left it out
-    before = world.checks.get(event.name)
-    health = _check_health(before, check, event)
-    changed = before is None or before.health.up != health.up
-    since = now_us if changed or before is None else before.since_us
-    checks = {**world.checks, event.name: CheckView(health, event.line, since)}
-    world = replace(world, checks=checks)
-    if not changed:
-        return world, []
-    up = bool(health.up)
-    why = f'check "{event.name}" {"passes" if up else "fails"}' + (f": {event.line}" if event.line else "")
-    record = Record("info" if up else "error", "check", why, {"check": event.name})
-    return world, [FactChanged(event.name, up=up, why=why, at_us=now_us), record]
-
-
-def _check_health(before: CheckView | None, check: CommandCheck, event: CheckRan) -> Health:
-    if before is None:
-        return first_run(Health(check.rise, check.fall), ok=event.ok)
-    health = replace(before.health, rise=check.rise, fall=check.fall)
-    return answered(health, event.at_us) if event.ok else missed(health, event.at_us)
+# Time
 
 
 def _tick(world: World, event: Tick, now_us: Micros) -> Step:

@@ -6,14 +6,14 @@ DEGRADED: served, but a second failure would hurt. DOWN: an address without a MA
 
 from datetime import UTC, datetime
 
-from firstmate.model.messages import PeerView, RouterState, RouterView
+from firstmate.model.messages import Oddity, PathView, PeerView, RouterState
 from firstmate.model.plan import Node, VrrpPlan
-from firstmate.model.status import HaproxyStatus, NodeStatus, RouterStatus, Status
+from firstmate.model.status import HaproxyStatus, NodeStatus, OddityStatus, PathStatus, RouterStatus, Status
 from firstmate.model.units import S, Micros, format_duration
 from firstmate.policy.life import Absent, Serving
-from firstmate.policy.trouble import standby_faults, troubles
-from firstmate.policy.view import fresh_peers, haproxy_text, in_words, servers_text
-from firstmate.policy.world import World
+from firstmate.policy.trouble import is_silent, standby_faults, troubles
+from firstmate.policy.view import fresh_peers, haproxy_text, in_words, node_name, servers_text
+from firstmate.policy.world import RouterSeen, World
 
 PULSE_NEVER_S = 1e6  # age of a snapshot that never came
 SNAPSHOT_STALE_US: Micros = 2 * S  # pulse sends one a second: older ones mean that it is not well
@@ -22,7 +22,8 @@ SNAPSHOT_STALE_US: Micros = 2 * S  # pulse sends one a second: older ones mean t
 def status(world: World, now_us: Micros, wall_us: Micros) -> Status:
     """What is to be said at monotonic `now_us`, which is `wall_us` microseconds after 1970 UTC."""
     shift_us = wall_us - now_us
-    routers = tuple(_router(world, view, now_us, shift_us) for view in _views(world))
+    plans = {router.name: router for router in world.plan.routers}
+    routers = tuple(_router(world, plans[seen.view.name], seen, now_us, shift_us) for seen in world.seen)
     nodes = tuple(_node(world, node, now_us) for node in world.plan.nodes)
     found = troubles(world, now_us)
     health = _health(world, nodes, degraded=bool(found))
@@ -38,22 +39,18 @@ def status(world: World, now_us: Micros, wall_us: Micros) -> Status:
         nodes=nodes,
         haproxy=_haproxy(world, shift_us),
         troubles=found,
+        oddities=tuple(_oddity(world, odd, shift_us) for odd in world.snapshot.oddities) if world.snapshot else (),
     )
 
 
-def _views(world: World) -> tuple[RouterView, ...]:
-    return world.snapshot.routers if world.snapshot else ()
-
-
-def _router(world: World, view: RouterView, now_us: Micros, shift_us: Micros) -> RouterStatus:
-    master = world.masters.get(view.name)
-    plan = next((router for router in world.plan.routers if router.name == view.name), None)
+def _router(world: World, plan: VrrpPlan, seen: RouterSeen, now_us: Micros, shift_us: Micros) -> RouterStatus:
+    view = seen.view
     return RouterStatus(
         name=view.name,
         vrid=view.vrid,
         state=world.states.get(view.name, view.state).value,
         priority=view.priority,
-        master=master.node if master else "",
+        master=_master(world, view.name),
         addresses=view.addresses,
         held=view.held,
         since=_rfc3339(view.since_us + shift_us),
@@ -61,20 +58,46 @@ def _router(world: World, view: RouterView, now_us: Micros, shift_us: Micros) ->
         reason=in_words(world, view.reason),
         takeover_s=_seconds(view.down_interval_us),
         counters=view.counters,
-        advert_s=_seconds(plan.advert_interval_us) if plan else 0.0,
+        advert_s=_seconds(plan.advert_interval_us),
+        configured_priority=plan.priority,
+        paths=tuple(_path(world, path, seen, now_us) for path in view.paths),
+        oddities=tuple(_oddity(world, odd, shift_us) for odd in view.oddities),
+        moves_with=_moves_with(world, view.name),
     )
+
+
+def _path(world: World, path: PathView, seen: RouterSeen, now_us: Micros) -> PathStatus:
+    heard_us = path.heard_at_us
+    return PathStatus(
+        peer=node_name(world, path.peer),
+        transport=path.transport,
+        address=str(path.address),
+        heard_age_s=None if heard_us is None else _seconds(_age_us(world, heard_us, seen, now_us)),
+        silent=is_silent(world, path, seen),
+    )
+
+
+def _oddity(world: World, odd: Oddity, shift_us: Micros) -> OddityStatus:
+    since, last = _rfc3339(odd.since_us + shift_us), _rfc3339(odd.last_us + shift_us)
+    return OddityStatus(odd.code, in_words(world, odd.source), in_words(world, odd.text), since, last, odd.count)
+
+
+def _moves_with(world: World, name: str) -> tuple[str, ...]:
+    groups = [group for group in world.plan.groups if name in group.members]
+    return tuple(other for group in groups for other in group.members if other != name)
 
 
 def _node(world: World, node: Node, now_us: Micros) -> NodeStatus:
     if node.name == world.plan.node:
-        states = {name: state.value for name, state in world.states.items()}
+        names = [router.name for router in world.plan.routers if router.name in world.states]
+        states = {name: world.states[name].value for name in names}
         return NodeStatus(
             name=node.name,
             address=str(node.address),
             this=True,
             reachable=True,
             states=states,
-            priorities={view.name: view.priority for view in _views(world)},
+            priorities={seen.view.name: seen.view.priority for seen in world.seen},
             heartbeat_age_s=None,
             haproxy=haproxy_text(world),
             servers=servers_text(world),
@@ -105,9 +128,9 @@ def _silent_node(world: World, node: Node, heard_us: Micros | None) -> NodeStatu
     """A peer that does not tell us of itself (keepalived never does): adverts are all we know of it."""
     leads = {name: RouterState.MASTER.value for name, master in world.masters.items() if master.node == node.name}
     priorities = {
-        view.name: view.master_priority
-        for view in _views(world)
-        if view.name in leads and view.master_priority is not None
+        seen.view.name: seen.view.master_priority
+        for seen in world.seen
+        if seen.view.name in leads and seen.view.master_priority is not None
     }
     age = None if heard_us is None else _seconds(heard_us)
     ready = "-" if leads else "no: silent"
@@ -115,15 +138,18 @@ def _silent_node(world: World, node: Node, heard_us: Micros | None) -> NodeStatu
 
 
 def _heartbeat_age_us(world: World, node: Node, now_us: Micros) -> Micros | None:
-    # As old as it was when pulse last told us: a snapshot comes once a second, adverts come far more often.
-    snapshot = world.snapshot
-    seen_us = snapshot.at_us if snapshot is not None and now_us - snapshot.at_us < SNAPSHOT_STALE_US else now_us
     ages = [
-        seen_us - view.heard_at_us
-        for view in _views(world)
-        if view.master == node.address and view.heard_at_us is not None
+        _age_us(world, seen.view.heard_at_us, seen, now_us)
+        for seen in world.seen
+        if seen.view.master == node.address and seen.view.heard_at_us is not None
     ]
     return max(0, min(ages)) if ages else None
+
+
+def _age_us(world: World, heard_us: Micros, seen: RouterSeen, now_us: Micros) -> Micros:
+    """As old as it was when pulse told us: that is once a second at most, and adverts come far more often."""
+    silence_us = now_us - world.snapshot.at_us if world.snapshot else 0
+    return seen.at_us - heard_us + (silence_us if silence_us >= SNAPSHOT_STALE_US else 0)
 
 
 def _peer_faults(world: World, peer: PeerView) -> list[str]:

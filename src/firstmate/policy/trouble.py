@@ -1,27 +1,32 @@
 """What is amiss, worst first: each one sentence, with the command that helps where there is one."""
 
+from firstmate.model.messages import PathView
 from firstmate.model.units import S, Micros, format_duration
+from firstmate.policy.fitness import against
 from firstmate.policy.life import Absent, Hung, Killing, Serving, Silent, Starting
-from firstmate.policy.view import fresh_peers, node_name, peer_masters
-from firstmate.policy.world import World
+from firstmate.policy.view import fresh_peers, in_words, node_name, oddities, peer_masters
+from firstmate.policy.world import RouterSeen, World
 
 PULSE_OLD_US: Micros = 3 * S  # pulse tells of itself each second
 NOTICE_SHOWN_US: Micros = 60 * S
 TROUBLES_MAX = 20
+TWO_MASTERS = "two-masters"  # code of pulse's oddity
 
 
 def troubles(world: World, now_us: Micros) -> tuple[str, ...]:
     """At most `TROUBLES_MAX` sentences; the last then says how many more there are."""
     found = [
         *_routers(world, now_us),
+        *_oddities(world),
+        *_paths(world),
         *_pulse(world, now_us),
         *_config(world),
         *_haproxy(world, now_us),
         *_checks(world),
         *_servers(world),
         *_peers(world, now_us),
-        *_notices(world, now_us),
     ]
+    found += [text for text in _notices(world, now_us) if not any(text in said or said in text for said in found)]
     if len(found) > TROUBLES_MAX:
         more = len(found) - TROUBLES_MAX + 1
         found = [*found[: TROUBLES_MAX - 1], f"and {more} more: `firstmate status -o json` has all servers and nodes"]
@@ -33,7 +38,7 @@ def standby_faults(world: World, now_us: Micros) -> list[str]:
     faults = []
     if world.plan.haproxy is not None and not isinstance(world.life, Serving):
         faults.append("HAProxy starting" if isinstance(world.life, Starting) else "HAProxy down")
-    faults += [f"check {name} fails" for name, view in world.checks.items() if view.health.up is False]
+    faults += [why.partition(": ")[0].replace('"', "") for _, unfit, why in against(world) if unfit]
     if world.snapshot is None or now_us - world.snapshot.at_us > PULSE_OLD_US:
         faults.append("pulse is silent")
     return faults
@@ -46,17 +51,39 @@ def _routers(world: World, now_us: Micros) -> list[str]:
         if world.snapshot is not None and (master is None or not master.node):
             found.append(f"{router.name}: nobody is MASTER as seen from {world.plan.node}: the address is not served")
         claims = peer_masters(world, router.name, now_us)
-        if master is not None and master.node == world.plan.node and claims:
+        seen = world.routers.get(router.name)
+        known = seen is not None and any(odd.code == TWO_MASTERS for odd in seen.view.oddities)  # said better there
+        if master is not None and master.node == world.plan.node and claims and not known:
             both = ", ".join([world.plan.node, *claims])
             found.append(f"{router.name}: more than one node is MASTER ({both}): they do not hear each other's adverts")
-        view = (
-            next((view for view in world.snapshot.routers if view.name == router.name), None)
-            if world.snapshot
-            else None
-        )
-        if view is not None and view.state.value == "MASTER" and not view.held:
+        if seen is not None and seen.view.state.value == "MASTER" and not seen.view.held:
             found.append(f"{router.name}: {world.plan.node} is MASTER, but its addresses are not on the interface")
     return found
+
+
+def _oddities(world: World) -> list[str]:
+    said = [(router, in_words(world, odd.text)) for router, odd in oddities(world)]
+    return [f"{router}: {text}" if router and not text.startswith(f"{router}: ") else text for router, text in said]
+
+
+def _paths(world: World) -> list[str]:
+    """A path that is silent while another is heard; when all are, the peer is not heard at all: said elsewhere."""
+    found = []
+    for seen in world.seen:
+        for path in seen.view.paths:
+            ways = [other for other in seen.view.paths if other.peer == path.peer]
+            if is_silent(world, path, seen) and not all(is_silent(world, other, seen) for other in ways):
+                peer, way = node_name(world, path.peer), f"{path.transport} from {path.address}"
+                found.append(f"{seen.view.name}: {peer} is not heard by {way}; another path is well")
+    return found
+
+
+def is_silent(world: World, path: PathView, seen: RouterSeen) -> bool:
+    """The peer is MASTER, so it should have been heard by this path when pulse took this view."""
+    master, view = world.masters.get(seen.view.name), seen.view
+    if master is None or master.node != node_name(world, path.peer) or master.node == world.plan.node:
+        return False
+    return path.heard_at_us is None or seen.at_us - path.heard_at_us > view.down_interval_us
 
 
 def _pulse(world: World, now_us: Micros) -> list[str]:
@@ -98,11 +125,7 @@ def _haproxy(world: World, now_us: Micros) -> list[str]:
 
 
 def _checks(world: World) -> list[str]:
-    return [
-        f'{world.plan.node} is unfit: check "{name}" fails' + (f": {view.line}" if view.line else "")
-        for name, view in world.checks.items()
-        if view.health.up is False
-    ]
+    return [f"{world.plan.node} {'is unfit' if unfit else 'is weaker'}: {why}" for _, unfit, why in against(world)]
 
 
 def _servers(world: World) -> list[str]:

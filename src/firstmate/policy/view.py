@@ -2,14 +2,15 @@
 
 import re
 
-from firstmate.model.messages import PeerView, RouterState, RouterView
+from firstmate.model.messages import Oddity, PeerView, RouterState
 from firstmate.model.units import S, Micros
 from firstmate.policy.life import Absent, Hung, Killing, Serving, Silent, Starting
-from firstmate.policy.world import World
+from firstmate.policy.world import RouterSeen, World
 
 PEER_FRESH_US: Micros = 3 * S  # a peer speaks once a second
 
-_FACT_TWICE = re.compile(r"^(\S+): ((?:check \")?\1\b)", re.IGNORECASE)  # "haproxy: HAProxy hangs"
+# A fact that is named twice, as in "haproxy: HAProxy hangs".
+_FACT_TWICE = re.compile(r"^(\S+): ((?:(?:check|process check|file) \")?\1\b)", re.IGNORECASE)
 
 
 def haproxy_text(world: World) -> str:
@@ -67,14 +68,21 @@ def peer_masters(world: World, router: str, now_us: Micros) -> list[str]:
     ]
 
 
-def master_of(world: World, router: RouterView, now_us: Micros) -> str:
-    """Who is MASTER: this node, a peer that says so, or whose adverts are fresh; "": nobody known."""
+def master_of(world: World, seen: RouterSeen, now_us: Micros) -> str:
+    """Who is MASTER: this node, a peer that says so, or whose adverts were fresh then; "": nobody known."""
+    router = seen.view
     if world.states.get(router.name, router.state) is RouterState.MASTER:
         return world.plan.node
     says = peer_masters(world, router.name, now_us)
     if says:
         return says[0]
     heard = router.heard_at_us
-    if router.master is None or heard is None or now_us - heard > router.down_interval_us + S:
+    if router.master is None or heard is None or seen.at_us - heard > router.down_interval_us + S:
         return ""
     return node_name(world, router.master)
+
+
+def oddities(world: World) -> list[tuple[str, Oddity]]:
+    """What is wrong on the wire now, with the name of the virtual router; "": of none."""
+    general = world.snapshot.oddities if world.snapshot else ()
+    return [(seen.view.name, odd) for seen in world.seen for odd in seen.view.oddities] + [("", odd) for odd in general]

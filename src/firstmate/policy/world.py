@@ -12,6 +12,7 @@ from firstmate.model.messages import (
     KillHaproxy,
     Notice,
     RouterState,
+    RouterView,
     Snapshot,
     StartHaproxy,
     WantSnapshot,
@@ -65,12 +66,27 @@ class ServersSeen:
 
 @dataclass(frozen=True, slots=True)
 class CheckRan:
-    """A `[[check]]` command ended, or was ended."""
+    """A `[[check]]` command ended, or was ended; or the processes of a `[[process]]` were counted."""
 
     name: str
     ok: bool
-    line: str  # the first line it wrote, or what became of it
+    line: str  # the first line it wrote, or what became of it; how many run
     at_us: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class FileRead:
+    """The number in a `[[file]]`, at start and whenever it has changed."""
+
+    name: str
+    value: int
+    line: str  # "says 10", "does not exist"
+    at_us: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class StatusAsked:
+    """Somebody looks at the status: what it shows should be fresh the next time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +106,8 @@ Event: TypeAlias = (
     | Missed
     | ServersSeen
     | CheckRan
+    | FileRead
+    | StatusAsked
     | Tick
 )
 
@@ -131,6 +149,21 @@ class CheckView:
 
 
 @dataclass(frozen=True, slots=True)
+class FileView:
+    value: int
+    line: str
+    since_us: Micros  # of this value
+
+
+@dataclass(frozen=True, slots=True)
+class RouterSeen:
+    """The last view of one virtual router, and when pulse took it."""
+
+    view: RouterView
+    at_us: Micros
+
+
+@dataclass(frozen=True, slots=True)
 class MasterView:
     """Who is MASTER of one virtual router, as far as we can tell."""
 
@@ -147,13 +180,16 @@ class World:
     problems: tuple[Problem, ...] = ()  # of the newest plan; what was accepted before still runs
     prepare_at_us: Micros | None = None  # when to try again to prepare; None: nothing to try
     servers: tuple[ServerView, ...] = ()
-    checks: dict[str, CheckView] = field(default_factory=dict)
-    snapshot: Snapshot | None = None
-    states: dict[str, RouterState] = field(default_factory=dict)  # of our virtual routers; newer than the snapshot
+    checks: dict[str, CheckView] = field(default_factory=dict)  # of commands and processes
+    files: dict[str, FileView] = field(default_factory=dict)
+    snapshot: Snapshot | None = None  # the last one, which may hold only some of the virtual routers
+    routers: dict[str, RouterSeen] = field(default_factory=dict)  # what this pulse has said of each
+    states: dict[str, RouterState] = field(default_factory=dict)  # of our virtual routers; newer than the views
     masters: dict[str, MasterView] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
     seq: int | None = None  # of pulse's last message; None: none came yet
     told_at_us: Micros | None = None  # when pulse was last told again what it should know; None: this one never
+    wanted_at_us: Micros | None = None  # when pulse was last asked for all virtual routers; None: never
 
     @property
     def leading(self) -> bool:
@@ -161,10 +197,15 @@ class World:
         if self.snapshot is None:
             return True
         return any(
-            self.states.get(router.name) is RouterState.MASTER
+            self.states.get(router.name, RouterState.MASTER) is RouterState.MASTER
             for router in self.plan.routers
             if router.tracks(HAPROXY_FACT)
         )
+
+    @property
+    def seen(self) -> tuple[RouterSeen, ...]:
+        """The last views of the plan's virtual routers, in its order; those not seen yet are missing."""
+        return tuple(self.routers[router.name] for router in self.plan.routers if router.name in self.routers)
 
     @property
     def servers_up(self) -> int:
@@ -177,3 +218,7 @@ class World:
 
 def begin(plan: Plan, now_us: Micros) -> World:
     return World(plan, Absent("not started", now_us))
+
+
+Step: TypeAlias = tuple[World, list[Action]]
+"""The next world, and what to do, in this order."""

@@ -9,6 +9,7 @@ import sys
 
 from firstmate.ipc.channel import Channel, inherited
 from firstmate.linux import process
+from firstmate.linux.watchdog import Feeder
 from firstmate.model import jsonable
 from firstmate.model.messages import ToPulse, ToPulseFromSupervisor
 from firstmate.pulse.loop import Loop, read_plan
@@ -19,7 +20,7 @@ GC_THRESHOLDS = (50_000, 20, 100)  # what starts with us is frozen; afterwards l
 
 
 def main() -> int:
-    plan_file = os.environ["FIRSTMATE_RUNTIME"] + "/plan.json"
+    plan_file = os.environ["FIRSTMATE_RUNTIME"] + "/pulse.json"
     process.set_name("fm-pulse")
     process.die_with_parent(int(os.environ["FIRSTMATE_SUPERVISOR_PID"]))
     try:
@@ -42,7 +43,11 @@ def main() -> int:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    loop.run()
+    watchdog = os.environ.get("FIRSTMATE_FD_WATCHDOG")
+    if watchdog is None:
+        loop.run()
+    else:
+        loop.run(Feeder(int(watchdog)).feed)
     return 0
 
 

@@ -3,14 +3,15 @@
 from collections.abc import Iterable
 from ipaddress import IPv4Address
 
-from firstmate.linux.neighbours import ArpSocket
-from firstmate.linux.netlink import IfAddress, Link, Netlink
+from firstmate.linux.neighbours import Announcer
+from firstmate.linux.netlink import IfAddress, Link, Netlink, News
 from firstmate.linux.sockets import VrrpSocket
 from firstmate.model.addresses import Address
 from firstmate.model.messages import FactChanged
 from firstmate.model.plan import Plan, Vip, VrrpPlan
 from firstmate.model.units import S, Micros
-from firstmate.vrrp.member import Action, Announce, Claim, Release, Transmit
+from firstmate.vrrp.member import Action, Announce, Claim, Release
+from firstmate.vrrp.sender import Transmit
 from firstmate.vrrp.tracking import link_fact
 
 REPAIR_US: Micros = 1 * S  # how often an address that is missing is put back
@@ -27,7 +28,7 @@ class Courier:
         self.vrrp: dict[str, VrrpSocket] = {}
         self.failures = 0
         self.complaints: list[str] = []
-        self._arp: dict[str, ArpSocket] = {}
+        self._arp: dict[str, Announcer] = {}
         self._links: dict[int, Link] = {}
         self._addresses: set[tuple[int, Address]] = set()
         self._wanted: dict[str, list[Vip]] = {}  # by router: claimed and not released
@@ -49,7 +50,7 @@ class Courier:
     def check_rights(self) -> None:
         """Raises `PermissionError` when addresses may not be changed here: a MASTER without them serves nobody."""
         try:
-            self.netlink.remove_address(NO_ADDRESS, 32, "lo")
+            self.netlink.remove_address(Vip(NO_ADDRESS, 32, "lo"))
         except PermissionError:
             raise
         except OSError:
@@ -62,7 +63,7 @@ class Courier:
 
     def remove(self, interface: str, address: IfAddress) -> None:
         try:
-            self.netlink.remove_address(address.ip, address.prefix, interface)
+            self.netlink.remove_address(Vip(address.ip, address.prefix, interface))
         except OSError as error:
             self._complain(f"{interface}: {address.ip} left by a predecessor cannot be removed: {error.strerror}")
 
@@ -148,7 +149,7 @@ class Courier:
             return f"it has no address {router.source} any more"
         return "" if router.interface in self.vrrp else "its VRRP socket could not be opened"
 
-    def _learn(self, item: Link | IfAddress) -> None:
+    def _learn(self, item: News) -> None:
         match item:
             case Link(gone=True):
                 self._links.pop(item.index, None)
@@ -185,7 +186,7 @@ class Courier:
     def _put(self, vips: Iterable[Vip]) -> None:
         for vip in vips:
             try:
-                self.netlink.add_address(vip.ip, vip.prefix, vip.dev)
+                self.netlink.add_address(vip)
             except OSError as error:
                 self._complain(f"{vip.dev}: cannot add {vip.ip}: {error.strerror}")
                 continue
@@ -200,7 +201,7 @@ class Courier:
     def _take(self, vips: Iterable[Vip]) -> None:
         for vip in vips:
             try:
-                self.netlink.remove_address(vip.ip, vip.prefix, vip.dev)
+                self.netlink.remove_address(vip)
             except OSError as error:
                 self._complain(f"{vip.dev}: cannot remove {vip.ip}: {error.strerror}")
 
@@ -209,7 +210,7 @@ class Courier:
             for vip in vips:
                 try:
                     if vip.dev not in self._arp:
-                        self._arp[vip.dev] = ArpSocket(vip.dev)
+                        self._arp[vip.dev] = Announcer(vip.dev)
                     self._arp[vip.dev].announce(vip.ip)
                 except OSError:
                     self.failures += 1

@@ -86,8 +86,10 @@ class Loop:
             self._feed(fact, now_us)
         self._feed(Signal.STARTUP, now_us)
 
-    def run(self) -> None:
+    def run(self, feed: Callable[[], None] = lambda: None) -> None:
+        """`feed` is called in each turn: who stops calling it hangs."""
         while not self._stopping:
+            feed()
             ready = self._sleep()
             now_us = clock_us()
             self._read(ready, now_us)
@@ -272,7 +274,7 @@ class Loop:
         while len(self._complained) > COMPLAINTS_KNOWN_MAX:
             del self._complained[next(iter(self._complained))]
         self._seq += 1
-        routers = self._router.views(self._courier.held)
+        routers = self._router.views(self._courier.held, now_us)
         counters = dict(self._router.counters)
         counters |= {"dropped_messages": self._ops.dropped, "kernel_failures": self._courier.failures}
         facts = self._router.fact_views()
@@ -288,7 +290,7 @@ class Loop:
     def _release_leftovers(self) -> None:
         """First the adverts with priority 0, then the addresses."""
         found = self._courier.leftovers()
-        self._carry(self._router.release_leftovers({address.ip for _, address in found}), clock_us())
+        self._carry(self._router.release_leftovers({address.ip for _, address in found}, clock_us()), clock_us())
         for interface, address in found:
             self._courier.remove(interface, address)
 

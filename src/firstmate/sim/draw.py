@@ -5,7 +5,7 @@ from ipaddress import IPv4Address
 from random import Random
 from typing import Any
 
-from firstmate.model.plan import OWNER, ChecksumForm, Node, Plan, Transport, Vip, VrrpPlan
+from firstmate.model.plan import OWNER, Auth, ChecksumForm, Node, Plan, Transport, Vip, VrrpPlan
 from firstmate.model.units import MS, S, Micros
 from firstmate.sim.schedule import Fault, FaultKind, Schedule, Start, Weather
 
@@ -95,6 +95,7 @@ def _routers(rng: Random, count: int) -> list[tuple[VrrpPlan, tuple[int, ...]]]:
     version = rng.choice((3, 3, 3, 2))
     interval_us = rng.choice(INTERVALS_V3_US if version == 3 else INTERVALS_V2_US)
     long = rng.randint(15, 50)
+    has_password = version == 2 and rng.random() < 0.5
     options = VrrpPlan(
         name="vi1",
         vrid=rng.randint(1, 200),
@@ -104,11 +105,12 @@ def _routers(rng: Random, count: int) -> list[tuple[VrrpPlan, tuple[int, ...]]]:
         interface="eth0",
         source=IPv4Address(NETWORK),
         vips=_vips(rng, 200),
-        transport=rng.choice(tuple(Transport)),
+        transport=rng.choice((Transport.UNICAST, Transport.MULTICAST)),
         preempt=rng.random() < 0.7,
         preempt_delay_us=rng.choice((0, 0, rng.randint(1, 5), long)) * interval_us,
-        checksum=rng.choice(tuple(ChecksumForm)) if version == 3 else ChecksumForm.PSEUDO,
-        auth_pass=rng.choice((b"", b"secret")) if version == 2 else b"",
+        checksum=rng.choice((ChecksumForm.PSEUDO, ChecksumForm.PLAIN)) if version == 3 else ChecksumForm.PSEUDO,
+        auth=Auth.PASS if has_password else Auth.NONE,
+        auth_pass=b"secret" if has_password else b"",
         garp_repeat=rng.randint(1, 5),
         garp_delay_us=rng.choice((0, rng.randint(1, 20) * interval_us, 5 * S)),
         garp_refresh_us=rng.choice((0, rng.randint(5, 30) * interval_us, 10 * S)),

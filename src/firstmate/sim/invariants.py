@@ -18,8 +18,8 @@ from firstmate.sim.network import Network
 from firstmate.sim.node import Disturbed, Listened, Moved, News, Node
 from firstmate.sim.schedule import Schedule
 from firstmate.vrrp.member import MASTER_TRANSITIONS, RECEIVED, RELEASES, SENT, Member
+from firstmate.vrrp.oddities import ODDITIES_MAX
 from firstmate.vrrp.packet import Refusal
-from firstmate.vrrp.router import NOTICES_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,8 +280,8 @@ class Judge:
         refused = {one.value: counters[one.value] for one in Refusal if counters[one.value]}
         if refused and not self._may_refuse(router):
             yield f"refused good adverts: {refused}"
-        if len(node.router._said) > NOTICES_MAX:  # noqa: SLF001 - the memory that must stay bounded
-            yield f"remembers {len(node.router._said)} notices"  # noqa: SLF001
+        if len(node.router.oddities) > ODDITIES_MAX:
+            yield f"remembers {len(node.router.oddities)} oddities"
 
     def _may_refuse(self, router: str) -> bool:
         """Corrupted adverts are refused; another interval and another list of addresses are counted."""

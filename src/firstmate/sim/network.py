@@ -14,9 +14,9 @@ from firstmate.model.units import Micros
 from firstmate.sim.agenda import Agenda
 from firstmate.sim.chance import Chance
 from firstmate.sim.journal import Journal
-from firstmate.vrrp.member import Transmit
 from firstmate.vrrp.packet import GROUP_IPV4, TTL
 from firstmate.vrrp.receive import Datagram
+from firstmate.vrrp.sender import Transmit
 
 
 @dataclass(frozen=True, slots=True)

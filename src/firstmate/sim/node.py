@@ -16,9 +16,10 @@ from firstmate.sim.journal import Journal
 from firstmate.sim.network import Network, Parcel
 from firstmate.sim.schedule import Start
 from firstmate.vrrp.instance import PeerGone, Signal
-from firstmate.vrrp.member import Announce, Claim, Release, Transmit
+from firstmate.vrrp.member import Announce, Claim, Release
 from firstmate.vrrp.router import Action, Changed, Event, Noticed, Router
-from firstmate.vrrp.tracking import link_fact
+from firstmate.vrrp.sender import Transmit
+from firstmate.vrrp.tracking import link_fact, source_fact
 
 PACKETS_AT_ONCE = 64  # as in pulse.loop: then the rest of the inbox and the timers get their turn
 SOCKET_PACKETS_MAX = 256  # about what a receive buffer of 208 KiB holds
@@ -135,9 +136,9 @@ class Node:
         router = self.router = self._build(self.plan, self.clock_us)
         self.paused, self.has_let_go, self._will = False, False, Will((), ())
         self._disturb("pulse starts")
-        self._carry(router.release_leftovers({vip.ip for vip in self.held}))
+        self._carry(router.release_leftovers({vip.ip for vip in self.held}, self.clock_us))
         self.held = set()
-        self._feed(self._link_fact())
+        self._feed_link_facts()
         self._feed(Signal.STARTUP)
         self._around.agenda.after(self._start.fact_after_us, partial(self._hear_of_haproxy, router))
         self._sleep()
@@ -218,7 +219,8 @@ class Node:
 
     def link_changed(self) -> None:
         self._disturb("link down" if self._around.network.unplugged[self.place] else "link up")
-        self._message(self._link_fact())
+        for fact in self._link_facts():
+            self._message(fact)
 
     # What reaches it.
 
@@ -272,7 +274,7 @@ class Node:
         assert self.router is not None
         self._read_plan()
         self._carry(self.router.adopt(self.plan, self.clock_us))
-        self._feed(self._link_fact())
+        self._feed_link_facts()
         self._will = self.router.will()
         self._disturb("goes by the new plan")
 
@@ -370,10 +372,18 @@ class Node:
         why = "" if up else "HAProxy has exited"
         self._message(FactChanged(HAPROXY_FACT, up=up, why=why, at_us=self.clock_us, generation=generation))
 
-    def _link_fact(self) -> FactChanged:
+    def _feed_link_facts(self) -> None:
+        for fact in self._link_facts():
+            self._feed(fact)
+
+    def _link_facts(self) -> list[FactChanged]:
         up = not self._around.network.unplugged[self.place]
-        name = link_fact(self.plan.routers[0].interface)
-        return FactChanged(name, up=up, why="" if up else "carrier lost", at_us=self.clock_us)
+        why, now_us = "" if up else "carrier lost", self.clock_us
+        links = {link_fact(router.interface) for router in self.plan.routers}
+        sources = {source_fact(router.interface, router.source) for router in self.plan.routers}
+        return [FactChanged(name, up=up, why=why, at_us=now_us) for name in sorted(links)] + [
+            FactChanged(name, up=True, why="", at_us=now_us) for name in sorted(sources)
+        ]
 
     def _disturb(self, text: str, slept_us: Micros = 0) -> None:
         self._around.agenda.changed = True

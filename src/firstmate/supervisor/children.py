@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from firstmate.ipc.channel import pair
 from firstmate.linux import process
+from firstmate.linux.process import clock_us
+from firstmate.linux.watchdog import Watchdog
 from firstmate.model.units import Micros
 from firstmate.policy.restart import Restarts
 from firstmate.supervisor.child import Child, spawn
@@ -45,13 +47,16 @@ class Family:
     api_fd: int
     pulse: Slot = field(default_factory=lambda: Slot(PULSE, Restarts(tries_max=PULSE_TRIES_MAX)))
     ops: Slot = field(default_factory=lambda: Slot(OPS, Restarts()))
+    watchdog: Watchdog = field(default_factory=Watchdog)  # of pulse
 
     def start_pulse(self, *arguments: str) -> None:
         """Raises `OSError`."""
         fds = {
             "FIRSTMATE_FD_OPS": self.wires.pulse_to_ops.fileno(),
             "FIRSTMATE_FD_SUPERVISOR": self.wires.pulse_to_us.fileno(),
+            "FIRSTMATE_FD_WATCHDOG": self.watchdog.fd,
         }
+        self.watchdog.start(clock_us())
         self._start(self.pulse, "firstmate.pulse", fds, arguments)
 
     def start_ops(self) -> None:

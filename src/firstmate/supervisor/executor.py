@@ -41,7 +41,7 @@ class Executor:
         vips = [vip for holding in will.holdings for vip in holding.addresses]
         for vip in vips:
             try:
-                self._netlink.remove_address(vip.ip, vip.prefix, vip.dev)
+                self._netlink.remove_address(vip)
             except OSError:
                 failures += 1
         self._close()

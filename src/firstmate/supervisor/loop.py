@@ -97,6 +97,7 @@ class Supervisor:
             if self._exit_code is not None:
                 return
         now_us = clock_us()
+        self._watch_pulse(now_us)
         for slot in self._slots():
             if slot.due_us is not None and slot.due_us <= now_us:
                 self._start(slot)
@@ -178,6 +179,16 @@ class Supervisor:
         self._on_pulse_message()
         if done := self._executor.execute():
             log.warning(f"pulse died: {done}")  # said after the deed
+
+    def _watch_pulse(self, now_us: Micros) -> None:
+        """A pulse that hangs holds addresses that somebody else has taken: it is killed, and spoken for at once."""
+        child = self._family.pulse.child
+        if child is None or not self._family.watchdog.is_starved(now_us):
+            return
+        child.send(signal.SIGKILL)  # from here on it does nothing more, even if its end has to wait for the kernel
+        self._family.watchdog.start(now_us)
+        log.error(f"pulse (pid {child.pid}) hangs: killed")
+        self._speak_for_pulse()
 
     def _leave_plan(self) -> None:
         """For a child that starts: the plan in force, whatever became of the file."""

@@ -12,12 +12,14 @@ from pathlib import Path
 
 from firstmate.model import jsonable
 from firstmate.model.plan import Plan
+from firstmate.model.secrets import without_secrets
 
 DEFAULT = "/run/firstmate"
 OPS_USER = "firstmate"  # made by the package; without it ops keeps our user, without capabilities
 API_BACKLOG = 64
 NETWORK = "\0firstmate"  # an abstract name is one of the network namespace, and goes with its holder
 PLAN, API = "plan.json", "api.sock"
+PULSE_PLAN = "pulse.json"  # with the keys and passwords that plan.json lacks
 
 
 class AlreadyRunning(Exception):
@@ -53,19 +55,23 @@ class Runtime:
         self._furnish()
 
     def write_plan(self, plan: Plan) -> None:
-        """Replace plan.json atomically: a child reads the old one or the new one, whole.
+        """Replace pulse.json and plan.json, each atomically: a child reads the old one or the new one, whole.
 
-        Raises `OSError`, and the old one stands.
+        Anybody may read plan.json; it holds no secret. Raises `OSError`, and the old ones stand.
         """
-        file, new, text = self.path / PLAN, self.path / f"{PLAN}.new", jsonable.dumps(plan)
-        if _holds(file, text):
-            return  # a full disk is no reason to refuse what is there
+        texts = {PULSE_PLAN: jsonable.dumps(plan), PLAN: jsonable.dumps(without_secrets(plan))}
+        modes = {PULSE_PLAN: 0o600, PLAN: 0o644}
+        news = {}
         try:
-            new.write_text(text)
-            new.chmod(0o644)
-            new.rename(file)
+            for name, text in texts.items():
+                if not _holds(self.path / name, text):  # a full disk is no reason to refuse what is there
+                    news[name] = self.path / f"{name}.new"
+                    _write(news[name], text, modes[name])
+            for name, new in news.items():
+                new.rename(self.path / name)
         except OSError:
-            new.unlink(missing_ok=True)
+            for new in news.values():
+                new.unlink(missing_ok=True)
             raise
 
     def listen(self) -> socket.socket:
@@ -126,6 +132,14 @@ def _holder(name: str) -> int | None:
         except OSError:
             return None
     return pid if uid == os.geteuid() else None
+
+
+def _write(file: Path, text: str, mode: int) -> None:
+    """A new file that nobody can read before it has its mode."""
+    file.unlink(missing_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+        opened.write(text)
+    file.chmod(mode)
 
 
 def _holds(file: Path, text: str) -> bool:

@@ -1,17 +1,59 @@
-"""Facts about this node -> may it hold the addresses?
+"""Facts about this node -> may it hold the addresses, and with which priority?
 
 A fact is down until somebody says that it is up. Each has a generation (which start of the thing it is
-about), so that an old "up" cannot hide a newer "down".
+about), so that an old "up" cannot hide a newer "down". The arithmetic is keepalived's
+(`reference/keepalived.md` section 4.6).
 """
 
-from firstmate.model.messages import FactChanged, FactView
-from firstmate.model.plan import VrrpPlan
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-FACTS_MAX = 1_000  # names come from our own processes; a bound all the same
+from firstmate.model.addresses import Address
+from firstmate.model.messages import FactChanged, FactView
+from firstmate.model.plan import OWNER, GroupPlan, Track, VrrpPlan
+
+FACTS_MAX = 5_000  # names come from our own processes; a bound all the same
+PRIORITY_LEAST, PRIORITY_MOST = 1, 254  # what tracking may make of a priority; 255 is the owner's
+SHARE_MOST = 253  # of one tracker; a number that asks for more counts as this
+SHARE_FAULT = -254  # a number that takes so much is a FAULT
 
 
 def link_fact(interface: str) -> str:
+    """The interface is there, administratively up, and has carrier."""
     return f"link {interface}"
+
+
+def source_fact(interface: str, source: Address) -> str:
+    """Adverts can come from this address, which is on the interface."""
+    return f"address {source} on {interface}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`unfit`: the first thing that keeps this node from holding the addresses; empty: it is fit."""
+
+    unfit: str
+    priority: int  # 1..255
+
+
+def needed_facts(plan: VrrpPlan, group: GroupPlan | None = None) -> tuple[Track, ...]:
+    """Everything that this virtual router depends on; each name once, in the order in which it is asked."""
+    tracks: dict[str, Track] = {}
+    if plan.track_primary:
+        tracks[link_fact(plan.interface)] = Track(link_fact(plan.interface))
+    if plan.track_source:
+        name = source_fact(plan.interface, plan.source)
+        tracks[name] = Track(name)
+    devices = [(vip.dev, vip.track) for vip in plan.vips] + [(one.dev, one.track) for one in plan.routes]
+    own = plan.vmac.name if plan.vmac else plan.interface
+    for device, tracked in devices:
+        if tracked and device and device not in {plan.interface, own}:
+            tracks.setdefault(link_fact(device), Track(link_fact(device)))
+    for track in (*plan.track, *(group.track if group else ())):
+        if track.name == link_fact(plan.interface) and track.weight:
+            continue  # as keepalived: its own interface is tracked already, and its loss is FAULT
+        tracks.setdefault(track.name, track)
+    return tuple(tracks.values())
 
 
 class Facts:
@@ -26,17 +68,47 @@ class Facts:
         if known is None and len(self._known) >= FACTS_MAX:
             return False
         self._known[fact.name] = fact
-        return known is None or known.up != fact.up or known.why != fact.why
+        return known is None or (known.up, known.why, known.value) != (fact.up, fact.why, fact.value)
 
-    def why_unfit(self, plan: VrrpPlan) -> str | None:
-        """The first thing that keeps this node from holding the addresses; None: it is fit."""
-        for name in (link_fact(plan.interface), *(track.name for track in plan.track)):
-            fact = self._known.get(name)
-            if fact is None:
-                return f"{name}: not known to be well yet"
-            if not fact.up:
-                return f"{name}: {fact.why}" if fact.why else f"{name} is down"
-        return None
+    def judge(self, plan: VrrpPlan, tracks: Iterable[Track], *, weights: bool = True) -> Verdict:
+        """`weights` False: only what is FAULT counts, as in a sync group without `tracking_weight`."""
+        total = plan.priority
+        for track in tracks:
+            fact = self._known.get(track.name)
+            why = self._why_fault(track, fact)
+            if why:
+                return Verdict(why, plan.priority)
+            if weights and fact is not None:
+                total += _share(track, fact)
+        if plan.priority == OWNER:
+            return Verdict("", OWNER)
+        return Verdict("", min(max(total, PRIORITY_LEAST), PRIORITY_MOST))
 
     def views(self) -> tuple[FactView, ...]:
-        return tuple(FactView(fact.name, fact.up, fact.why, fact.at_us) for fact in self._known.values())
+        return tuple(FactView(fact.name, fact.up, fact.why, fact.at_us, fact.value) for fact in self._known.values())
+
+    def _why_fault(self, track: Track, fact: FactChanged | None) -> str:
+        if fact is None:
+            return "" if track.weight else f"{track.name}: not known to be well yet"
+        if fact.value is not None:
+            if not track.weight:
+                return f"{track.name}: it says {fact.value}" if fact.value else ""
+            product = _product(track, fact.value)
+            return f"{track.name}: {fact.value} times {track.weight} is a fault" if product <= SHARE_FAULT else ""
+        if track.weight or fact.up is not track.reverse:
+            return ""
+        if track.reverse:
+            return f"{track.name} is up, and must not be"
+        return f"{track.name}: {fact.why}" if fact.why else f"{track.name} is down"
+
+
+def _product(track: Track, value: int) -> int:
+    return -value * track.weight if track.reverse else value * track.weight
+
+
+def _share(track: Track, fact: FactChanged) -> int:
+    """What a fact adds to the priority."""
+    if fact.value is not None:
+        return min(_product(track, fact.value), SHARE_MOST)
+    well = fact.up is not track.reverse
+    return track.weight if well is (track.weight > 0) else 0

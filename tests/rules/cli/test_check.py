@@ -15,7 +15,7 @@ HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin:/us
 needs_haproxy = pytest.mark.skipif(HAPROXY is None, reason="HAProxy is not installed here")
 
 BAD = edited(("prefer =", "prefers ="))
-ADVICE = edited(('name = "web-edge"', 'name = "web-edge"\nsecret = "env:KEY"'))
+ADVICE = edited(('["lb-a", "lb-b"]', '["lb-a"]'))
 NO_HAPROXY = GOOD[: GOOD.index("[[service]]")]
 
 
@@ -32,8 +32,8 @@ def check(*arguments: str | Path, **extra: str) -> Result:
 CODES = {  # text       options                  exit   said
     "good":          (NO_HAPROXY,  [],                      0,   "no problems. Fingerprint "),
     "bad":           (BAD,         [],                      78,  "1 error. Nothing was changed."),
-    "advice":        (ADVICE,      [],                      0,   "warning[W311]"),
-    "strict":        (ADVICE,      ["--strict"],            78,  "warning[W311]"),
+    "advice":        (ADVICE,      [],                      0,   "warning[W312]"),
+    "strict":        (ADVICE,      ["--strict"],            78,  "warning[W312]"),
     "strict, good":  (NO_HAPROXY,  ["--strict"],            0,   "no problems"),
     "no TOML":       ("[",         [],                      78,  "error[E104]"),
     "no HAProxy":    (GOOD,        ["--haproxy", "/x/y"],   78,  "error[E401]"),

@@ -10,12 +10,28 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.rules.policy.example import NOW, PEER, PEER_LEADING, PLAN, VIEW, WALL, serving, snapshot, told
+from tests.rules.policy.example import (
+    BY_UDP,
+    BY_VRRP,
+    FOREIGN,
+    LEADING,
+    NOW,
+    ONE_WAY,
+    PEER,
+    PEER_LEADING,
+    PLAN,
+    RICH,
+    VIEW,
+    WALL,
+    serving,
+    snapshot,
+    told,
+)
 
 from firstmate.cli import status as module
 from firstmate.cli.main import group
 from firstmate.cli.options import EXIT_NOT_ALLOWED, EXIT_UNREACHABLE
-from firstmate.cli.status import check_code, check_line, render
+from firstmate.cli.status import NOTES_MAX, check_code, check_line, render
 from firstmate.ipc.api_client import NotAllowed
 from firstmate.model import jsonable
 from firstmate.model.messages import RouterState
@@ -101,6 +117,31 @@ def test_several_addresses_and_routers() -> None:
     assert "192.0.2.100 +1 ✓" in text
     assert "MASTER/BACKUP" in text
     assert "254/?" in text
+
+
+def test_what_a_row_cannot_hold() -> None:
+    view = replace(VIEW, paths=(BY_VRRP, replace(BY_UDP, heard_at_us=None)), oddities=(ONE_WAY,), priority=234)
+    db = replace(LEADING, name="db", vrid=8, paths=(BY_VRRP,))
+    first = replace(snapshot(view, db, peers=(PEER_LEADING,)), oddities=(FOREIGN,))
+    text = render(seen(told(serving(RICH), first)))
+    below = text.split("\n\n")[1].splitlines()
+    assert below[3:] == [
+        "  ! web: lb-b does not hear us (7 times since Wed 18 Nov 11:05)",
+        "  web moves with db",
+        "  web from lb-b: unicast 192.0.2.11 100 ms ago, udp 198.51.100.11 SILENT, never heard",
+        "  db moves with web",
+        "  ! 192.0.2.99 sends adverts for VRID 9, which is none of ours (since Wed 18 Nov 11:05)",
+    ]
+    assert "! web: lb-b does not hear us" in text.split("\n\n")[0]
+    assert "234 (254)/254" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_many_notes_are_cut() -> None:
+    router = replace(MASTER.routers[0], moves_with=("db",))
+    text = render(replace(MASTER, routers=(router,) * 50))
+    assert text.count("moves with") == NOTES_MAX - 1
+    assert "and 21 more lines: `firstmate status -o json` has all" in text
 
 
 def test_before_pulse_has_spoken_there_are_no_routers() -> None:

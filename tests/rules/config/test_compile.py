@@ -15,6 +15,7 @@ from firstmate.config.toml import Document, parse
 from firstmate.model import jsonable
 from firstmate.model.host import HostFacts
 from firstmate.model.plan import (
+    Auth,
     Bind,
     ChecksumForm,
     CommandCheck,
@@ -140,6 +141,7 @@ def test_every_key_of_a_router_reaches_the_plan() -> None:
             peers=(IPv4Address("192.168.7.2"), IPv4Address("10.0.1.12")),
             transport=Transport.MULTICAST,
             preempt=False,
+            auth=Auth.PASS,
             auth_pass=b"12345678",
             track=(Track("disk"),),
             garp_repeat=2,
@@ -260,12 +262,12 @@ preempt = «E110:"yes"»
 preempt_delay = «E116:30»
 garp_repeat = «E117:0»
 «E214:auth_pass» = "secret"
-«E114:move_with» = ["x"]
+move_with = [«E216:"x"»]
 track = [«E211:"disc"»]
 [[vrrp]]
 name = "two"
 vrid = 2
-addresses = [«E304:"10.0.1.0/24"», «E301:"10.0.1.1"», «E114:"2001:db8::1/64"», { elastic_ip = «E114:"203.0.113.80"» }]
+addresses = [«E304:"10.0.1.0/24"», «E301:"10.0.1.1"», «E301:"2001:db8::1"», { elastic_ip = «E114:"203.0.113.80"» }]
 [[vrrp]]
 name = "three"
 vrid = «E205:2»
@@ -322,10 +324,10 @@ def test_many_mistakes_are_all_found_at_their_places() -> None:
 
 
 def test_warnings_come_with_the_plan() -> None:
-    text = edited(('name = "web-edge"', 'name = "web-edge"\nsecret = "env:KEY"'))
+    text = edited(('prefer = ["lb-a", "lb-b"]', 'prefer = ["lb-a"]'))
     plan, problems = compile_plan(text, "firstmate.toml", HOST, None)
     assert plan is not None
-    assert [(problem.code, problem.severity) for problem in problems] == [("W311", Severity.WARNING)]
+    assert [(problem.code, problem.severity) for problem in problems] == [("W312", Severity.WARNING)]
 
 
 def test_an_error_gives_no_plan() -> None:

@@ -31,7 +31,13 @@ RULES = {  # id, and the file with its place marked
     "preferred twice":            ("E210", replaced('prefer = ["lb-a", "lb-b", «"lb-a"»]')),
     "both":                       ("E208", vrrp("«priority» = { lb-a = 2, lb-b = 1 }")),
     "equal priorities":           ("E209", replaced("priority = { lb-a = 100, lb-b = «100» }")),
-    "owner":                      ("E117", replaced("priority = { lb-a = «255», lb-b = 100 }")),
+    "owner of another's":         ("W321", replaced("priority = { lb-a = «255», lb-b = 100 }")),
+    "owner without preemption":   ("W317", replaced("priority = { lb-a = 255, lb-b = 100 }\n«preempt» = false").replace("10.0.1.100", "10.0.1.10")),
+    "vip of another owner":       ("E303", replaced("priority = { lb-a = 255, lb-b = 100 }").replace('"10.0.1.100/24"', '"10.0.1.10/24", «"10.0.1.11/24"»')),
+    "auth without password":      ("E111", vrrp('version = 2\nauth = «"ah"»')),
+    "ttl of multicast":           ("W317", vrrp('transport = "multicast"\n«ttl» = 3')),
+    "group of unicast":           ("W317", vrrp('«multicast_group» = "224.0.0.19"')),
+    "the same virtual MAC":       ("E203", vrrp('interface = "eth0"\nvmac = true') + SECOND.format(1, '"10.0.1.101/24"') + 'interface = "eth1"\nvmac = «true»\n'),
     "alone in prefer":            ("W312", replaced('prefer = «["lb-a"]»')),
     "alone in priority":          ("W312", replaced("priority = «{ lb-a = 7 }»")),
     "v3 faster than possible":    ("E306", vrrp('advert_interval = «"9ms"»')),
@@ -75,6 +81,19 @@ def test_haproxy_can_only_be_tracked_where_it_is() -> None:
         replaced('prefer = ["lb-a"]\npeers = ["10.0.1.9"]'),
         vrrp('interface = "eth0"') + SECOND.format(1, '"10.0.1.101/24"') + 'interface = "eth1"\n',
         vrrp('source = { lb-b = "10.0.1.13" }'),
+        vrrp('version = 2\nauth = "ah"\nauth_pass = "x"'),
+        vrrp("vmac = true") + SECOND.format(2, '"10.0.1.101/24"') + "vmac = true\n",
+        vrrp("vmac = false"),
+        vrrp('transport = ["multicast", "unicast"]\nttl = 3\nmulticast_group = "224.0.0.19"'),
+        replaced("priority = { lb-a = 255, lb-b = 100 }").replace("10.0.1.100", "10.0.1.10"),  # the owner, RFC 5798
+        GOOD
+        + SECOND.format(1, '"fe80::1/64", "2001:db8::100/64"')
+        + 'transport = "multicast"\n',  # VRID 1 of each family
+        vrrp('interface = "eth0"')
+        + SECOND.format(2, '"fe80::5/64"')
+        + 'transport = "multicast"\ninterface = "eth0"\n'
+        + SECOND.format(2, '"fe80::5/64"').replace("two", "three")
+        + 'transport = "multicast"\ninterface = "eth1"\n',
     ],
 )
 def test_no_problem(text: str) -> None:
@@ -119,3 +138,30 @@ def test_a_node_without_part_is_no_peer() -> None:
 def test_default_interval_of_each_version() -> None:
     assert plan_of(vrrp("version = 2")).routers[0].advert_interval_us == S
     assert plan_of(vrrp("version = 3")).routers[0].advert_interval_us == 200 * MS
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'advert_interval = "0s"',
+        'advert_interval = "40.96s"',
+        'version = 2\nadvert_interval = "0s"',
+        'version = 2\nadvert_interval = "256s"',
+    ],
+)
+def test_an_interval_that_does_not_fit_the_packet_is_refused(line: str) -> None:  # C8
+    assert {code for code, *_ in found(vrrp(line))} <= {"E306", "E117"} != set()
+    assert found(vrrp(line)) != []
+
+
+def test_255_addresses_are_accepted_and_one_more_is_refused() -> None:  # C9
+    def text(count: int) -> str:
+        return edited(('["10.0.1.100/24"]', str([f"10.1.{n // 250}.{n % 250 + 1}/16" for n in range(count)])))
+
+    assert found(text(255)) == []
+    assert [code for code, *_ in found(text(256))] == ["E125"]
+    assert len(plan_of(text(255)).routers[0].advertised) == 255
+
+
+def test_version_3_has_neither_password_nor_its_method() -> None:
+    assert [code for code, *_ in found(vrrp('auth = "ah"\nauth_pass = "x"'))] == ["E214", "E214"]

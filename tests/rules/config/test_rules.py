@@ -12,7 +12,6 @@ RULES = {  # id, and the file with its place marked
     "check named twice":    ("E203", GOOD + CHECK.format("a") + CHECK.format("a").replace('"a"', '«"a"»')),
     "check named haproxy":  ("E203", GOOD + CHECK.format("haproxy").replace('"haproxy"', '«"haproxy"»')),
     "slow check":           ("W318", GOOD + CHECK.format("a") + 'interval = "1s"\ntimeout = «"2s"»'),
-    "secret":               ("W311", edited(('"web-edge"', '"web-edge"\nsecret = «"file:/k"»'))),
     "nothing moves":        ("W313", edited(("[cluster]", "«[cluster]»"))[:GOOD.index("[[vrrp]]") + 2]),
     "service named twice":  ("E203", GOOD + GOOD[GOOD.index("[[service]]"):].replace('"web"', '«"web"»').replace(":80", ":81", 1)),
     "router named twice":   ("E203", GOOD + '[[vrrp]]\nname = «"web"»\nvrid = 2\naddresses = ["10.0.1.101/24"]'),

@@ -8,9 +8,12 @@ import pytest
 from tests.rules.config.example import edited, found
 
 from firstmate.config import schema
+from firstmate.config.addresses import VIP_KEYS
 from firstmate.config.codes import Code
+from firstmate.config.routes import ROUTE_KEYS, RULE_KEYS
 from firstmate.config.tables import Key, Planned
-from firstmate.config.values import CHECK_KEYS, VIP_KEYS
+from firstmate.config.values import CHECK_KEYS
+from firstmate.config.vrrp_values import HMAC_KEYS, TRACK_KEYS, VMAC_KEYS
 
 ROOT = Path(__file__).parents[3]
 CONFIGURATION = (ROOT / "docs" / "reference" / "configuration.md").read_text()
@@ -24,9 +27,16 @@ SECTIONS: dict[str, Mapping[str, Key | Planned]] = {
     "[[service]]": schema.SERVICE,
     "[haproxy]": schema.HAPROXY,
     "[[check]]": schema.CHECK,
+    "[[process]]": schema.PROCESS,
+    "[[file]]": schema.TRACKED_FILE,
     "A server": schema.SERVER,
     "A check of a service": CHECK_KEYS,
     "An address": VIP_KEYS,
+    "A route": ROUTE_KEYS,
+    "A rule": RULE_KEYS,
+    "A virtual MAC": VMAC_KEYS,
+    "`hmac`": HMAC_KEYS,
+    "Tracking": TRACK_KEYS,
 }
 
 
@@ -60,7 +70,7 @@ def test_a_file_of_nothing_misses_its_sections() -> None:
 def part(title: str) -> str:
     """The section of the reference below the heading that begins with `title`."""
     match = re.search(
-        rf"^## {re.escape(f'`{title}`' if title.startswith('[') else title)}.*?(?=^## |\Z)",
+        rf"^##+ {re.escape(f'`{title}`' if title.startswith('[') else title)}.*?(?=^##+ |\Z)",
         CONFIGURATION,
         re.MULTILINE | re.DOTALL,
     )

@@ -1,7 +1,7 @@
 """`python -m tests.rules.haproxy.test_render` writes the expected files anew; read their difference."""
 
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,7 @@ from firstmate.haproxy.render import (
     sizes,
     with_socket,
 )
-from firstmate.model.plan import Bind, HaproxyPlan, HttpCheck, Mode, Plan, ProtocolCheck, Server, ServicePlan
+from firstmate.model.plan import Bind, HaproxyPlan, HttpCheck, Mode, Plan, ProtocolCheck, Server, ServicePlan, Vip
 
 RENDERED = Path(__file__).parent / "rendered"
 KEPT = ("five-web-servers", "two-services", "everything", "no-services", "no-addresses", "every-check")
@@ -79,6 +79,37 @@ def test_a_lost_server_does_not_remap_every_client(algorithm: str, hashed: bool)
 def test_where_it_listens(bind: Bind, transparent: bool, binds: list[str]) -> None:
     found = lines(replace(WEB, binds=(bind,)), replace(GROUND, transparent=transparent))
     assert [line for line in found if line.startswith("bind")] == binds
+
+
+DUAL = (VIPS[0], Vip(IPv6Address("fe80::5"), 64, "eth0"), Vip(IPv6Address("2001:db8::100"), 64, "eth0"))
+
+
+@pytest.mark.parametrize(
+    ("bind", "transparent", "binds"),
+    [
+        (Bind(80), True, ["bind 192.0.2.100:80 transparent", "bind [2001:db8::100]:80 transparent"]),
+        (Bind(80), False, ["bind *:80", "bind [::]:80 v6only"]),
+        (Bind(80, DUAL[2].ip), True, ["bind [2001:db8::100]:80 transparent"]),
+        (Bind(80, IPv6Address("2001:db8::10")), True, ["bind [2001:db8::10]:80"]),
+        (Bind(80, IPv6Address("::")), True, ["bind [::]:80 v6only"]),
+    ],
+)
+def test_where_it_listens_with_ipv6(bind: Bind, transparent: bool, binds: list[str]) -> None:
+    router = replace(plan(WEB).routers[0], vips=DUAL)
+    dual = replace(plan(replace(WEB, binds=(bind,))), routers=(router,))
+    text = render(dual, replace(GROUND, transparent=transparent))
+    assert [line.strip() for line in text.splitlines() if line.strip().startswith("bind")] == binds
+
+
+@needs_haproxy
+@each_haproxy
+@pytest.mark.parametrize("transparent", [True, False])
+def test_a_real_haproxy_accepts_ipv6(binary: Binary, transparent: bool, tmp_path: Path) -> None:
+    web = replace(WEB, servers=(Server("web1", "2001:db8::21", 80),))
+    dual = replace(plan(web), routers=(replace(plan(WEB).routers[0], vips=DUAL),))
+    path = tmp_path / "haproxy.cfg"
+    path.write_text(render(dual, replace(GROUND, runtime=str(tmp_path), transparent=transparent)))
+    assert verify(binary, str(path), dual) == []
 
 
 def test_http_and_tcp_differ() -> None:

@@ -94,7 +94,7 @@ def test_a_full_queue_is_no_answer(tmp_path: Path) -> None:
     ],
 )
 def test_reasons(error: OSError, text: str) -> None:
-    assert text in sockets._reason("/s", error)
+    assert text in sockets.reason_of("/s", error)
 
 
 def test_a_hung_one_meets_the_deadline(tmp_path: Path) -> None:

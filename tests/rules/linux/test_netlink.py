@@ -1,97 +1,56 @@
-import errno
-import struct
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
-from hypothesis import given as hypothetically
-from hypothesis import strategies as st
+from tests.rules.linux.kernel import address, attribute, link
+from tests.rules.linux.test_bpf import run
 
-from firstmate.linux import netlink
-from firstmate.linux.netlink import IfAddress, Link
+from firstmate.linux import netlink, routes, rules
+from firstmate.linux.bpf import OUR_ROUTING_NEWS
+from firstmate.linux.rtnetlink import _MESSAGE
+from firstmate.model.plan import Route, Rule, Vip
 
 IP = IPv4Address("10.0.1.100")
-MAC = bytes.fromhex("02000000000a")
-UP = netlink.IFF_UP | netlink.IFF_LOWER_UP
-
-
-def attribute(kind: int, value: bytes) -> bytes:
-    """As the kernel lays it out, written by hand: length, kind, value, padding to 4 octets."""
-    return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
-
-
-def link(index: int, flags: int, *attributes: bytes) -> bytes:
-    return struct.pack("=BBHiII", 0, 0, 1, index, flags, 0) + b"".join(attributes)
-
-
-def address(family: int, *attributes: bytes) -> bytes:
-    return struct.pack("=BBBBI", family, 24, 0x80, 0, 7) + b"".join(attributes)
-
-
-NAME, LOCAL = attribute(netlink.IFLA_IFNAME, b"eth0\0"), attribute(netlink.IFA_LOCAL, IP.packed)
-OTHER = attribute(netlink.IFA_ADDRESS, IPv4Address("10.0.1.1").packed)
-NESTED = attribute(0x8000 | netlink.IFLA_IFNAME, b"eth0\0")  # NLA_F_NESTED is no part of the kind
+ROUTE = routes.encode(Route(IP, 32, dev="eth0"), 7, 254)
+THEIRS = ROUTE[:5] + b"\x03" + ROUTE[6:]
+RULE = rules.encode(Rule(4, 100, 500, iif="eth0"))
+LINK = link(2, 0x10001, attribute(3, b"eth0\0"))
+ADDRESS = address(2, attribute(2, IP.packed))
 
 # fmt: off
-PARSED = {
-    "link up":              (16, link(2, UP, NAME, attribute(1, MAC)),          Link(2, "eth0", up=True, mac=MAC)),
-    "link set down":        (16, link(2, netlink.IFF_LOWER_UP, NAME),           Link(2, "eth0", up=False, mac=b"")),
-    "link without carrier": (16, link(2, netlink.IFF_UP, NAME),                 Link(2, "eth0", up=False, mac=b"")),
-    "link gone":            (17, link(2, UP, NAME),                             Link(2, "eth0", up=True, mac=b"", gone=True)),
-    "link, flag in kind":   (16, link(2, UP, NESTED),                           Link(2, "eth0", up=True, mac=b"")),
-    "link, odd name":       (16, link(2, UP, attribute(3, b"\xff\0")),          Link(2, "\ufffd", up=True, mac=b"")),
-    "address":              (20, address(2, LOCAL),                             IfAddress(7, IP, 24, marked=False)),
-    "point to point":       (20, address(2, OTHER, LOCAL),                      IfAddress(7, IP, 24, marked=False)),
-    "no IFA_LOCAL":         (20, address(2, OTHER),                             IfAddress(7, IPv4Address("10.0.1.1"), 24, marked=False)),
-    "marked by protocol":   (20, address(2, LOCAL, attribute(11, b"\x70")),     IfAddress(7, IP, 24, marked=True)),
-    "keepalived's":         (20, address(2, LOCAL, attribute(11, b"\x12")),     IfAddress(7, IP, 24, marked=False)),
-    "marked by label":      (20, address(2, LOCAL, attribute(3, b"eth0:fm\0")), IfAddress(7, IP, 24, marked=True)),
-    "another label":        (20, address(2, LOCAL, attribute(3, b"eth0:1\0")),  IfAddress(7, IP, 24, marked=False)),
-    "address gone":         (21, address(2, LOCAL),                             IfAddress(7, IP, 24, marked=False, gone=True)),
-    "IPv6":                 (20, address(10, attribute(1, bytes(16))),          None),
-    "no address":           (20, address(2),                                    None),
-    "something else":       (24, b"",                                           None),
+NEWS = {
+    #                    type body     kind                 reaches us
+    "link":             (16, LINK,    netlink.Link,        True),
+    "link gone":        (17, LINK,    netlink.Link,        True),
+    "address":          (20, ADDRESS, netlink.IfAddress,   True),
+    "address gone":     (21, ADDRESS, netlink.IfAddress,   True),
+    "route":            (24, ROUTE,   None,                False),
+    "route gone":       (25, ROUTE,   netlink.KernelRoute, True),
+    "theirs is gone":   (25, THEIRS,  None,                False),
+    "rule":             (32, RULE,    None,                False),
+    "rule gone":        (33, RULE,    netlink.KernelRule,  True),
+    "something else":   (28, b"",     None,                True),
 }
 # fmt: on
 
 
-@pytest.mark.parametrize(("kind", "body", "wanted"), PARSED.values(), ids=PARSED)
-def test_parse(kind: int, body: bytes, wanted: Link | IfAddress | None) -> None:
-    assert netlink._parse(kind, body) == wanted
+@pytest.mark.parametrize(("kind", "body", "wanted", "kept"), NEWS.values(), ids=NEWS)
+def test_news(kind: int, body: bytes, wanted: type | None, *, kept: bool) -> None:
+    found = netlink.parse(kind, body)
+    assert (type(found) if found is not None else None) is wanted
+    message = _MESSAGE.pack(16 + len(body), kind, 0, 0, 0) + body
+    assert bool(run(OUR_ROUTING_NEWS, message)) is kept
 
 
-def test_attributes_are_padded_and_read_again() -> None:
-    pairs = [(netlink.IFA_PROTO, b"\x70"), (netlink.IFA_LOCAL, IP.packed), (netlink.IFA_LABEL, b"eth0:fm\0")]
-    data = netlink._attributes(pairs)
-    assert data == b"".join(attribute(kind, value) for kind, value in pairs)
-    assert netlink._read_attributes(data) == dict(pairs)
+def test_where_ipv6_is_off_the_error_says_so() -> None:
+    vip = Vip(IPv6Address("2001:db8::1"), 64, "eth0")
+    told = netlink._explained(PermissionError(13, "Permission denied"), vip)
+    assert told is not None
+    assert not isinstance(told, PermissionError)  # which is for a right that pulse lacks
+    assert told.strerror == "IPv6 is off on eth0 (net.ipv6.conf.eth0.disable_ipv6)"
+    lacking = PermissionError(1, "Operation not permitted")
+    assert netlink._explained(lacking, vip) is lacking
+    assert netlink._explained(None, vip) is None
 
 
-def test_messages_are_told_apart_by_their_lengths() -> None:
-    one = struct.pack("=IHHII", 17, 20, 0, 1, 0) + b"a" + bytes(3)
-    two = struct.pack("=IHHII", 16, 3, 0, 1, 0)
-    assert list(netlink._messages(one + two)) == [(20, b"a"), (3, b"")]
-    assert list(netlink._messages(struct.pack("=IHHII", 0, 20, 0, 1, 0) + two)) == []  # else it would never end
-    assert list(netlink._messages(two[:15])) == []
-
-
-def test_attributes_end_where_they_make_no_sense() -> None:
-    assert netlink._read_attributes(LOCAL + b"\0\0\0\0" + LOCAL) == {netlink.IFA_LOCAL: IP.packed}
-    assert netlink._read_attributes(LOCAL + b"\x08") == {netlink.IFA_LOCAL: IP.packed}
-
-
-def test_an_error_of_the_kernel_is_an_oserror() -> None:
-    netlink._raise(struct.pack("=i", 0))
-    with pytest.raises(PermissionError) as caught:
-        netlink._raise(struct.pack("=i", -errno.EPERM))
-    assert caught.value.strerror == "Operation not permitted"
-
-
-@hypothetically(st.binary(max_size=300))
-def test_any_bytes_end(data: bytes) -> None:
-    assert len(list(netlink._messages(data))) <= len(data) // 16
-    assert len(netlink._read_attributes(data)) <= len(data) // 4
-
-
-def test_the_mark_fits_the_usual_names() -> None:
-    assert len("enp0s31f6" + netlink.LABEL_SUFFIX) <= netlink.LABEL_OCTETS_MAX
-    assert netlink.MARK_PROTOCOL not in {0, 1, 2, 3, 18}  # the kernel's own, and keepalived's
+def test_groups_are_those_of_the_kernel() -> None:
+    assert sum(1 << number - 1 for number in (1, 5, 7, 8, 9, 11, 19)) == netlink.EVERY_GROUP

@@ -4,6 +4,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from firstmate.linux import process
 
 
@@ -26,6 +28,13 @@ def test_who_has_its_parent_lives_under_its_name() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=20)
     assert done.stdout.split() == [b"a-name-far-too-"]
+
+
+@pytest.mark.parametrize("name", ["firstmate-is-not-there", "."])
+def test_a_network_namespace_that_is_none_is_named(name: str) -> None:
+    with pytest.raises(OSError, match="/run/netns") as raised:
+        process.enter_net_namespace(name)
+    assert raised.value.filename.startswith("/run/netns/")
 
 
 def test_deep_recursion_does_not_end_who_locked_its_memory() -> None:

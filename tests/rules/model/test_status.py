@@ -5,10 +5,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstmate.model.jsonable import dumps, loads
-from firstmate.model.status import HaproxyStatus, NodeStatus, RouterStatus, Status
+from firstmate.model.status import HaproxyStatus, NodeStatus, OddityStatus, PathStatus, RouterStatus, Status
 
 seconds = st.floats(0, 1e9)
-routers = st.builds(RouterStatus, for_s=seconds, takeover_s=seconds)
+paths = st.builds(PathStatus, heard_age_s=st.none() | seconds)
+oddities = st.lists(st.builds(OddityStatus), max_size=2).map(tuple)
+routers = st.builds(
+    RouterStatus,
+    for_s=seconds,
+    takeover_s=seconds,
+    paths=st.lists(paths, max_size=2).map(tuple),
+    oddities=oddities,
+)
 nodes = st.builds(NodeStatus, heartbeat_age_s=st.none() | seconds)
 statuses = st.builds(
     Status,
@@ -17,10 +25,13 @@ statuses = st.builds(
     nodes=st.lists(nodes, max_size=2).map(tuple),
     haproxy=st.none() | st.from_type(HaproxyStatus),
     schema=st.just("status/1"),
+    oddities=oddities,
 )
 
 # What scripts and dashboards read. A field may be added at the end of a list; none may go or change its name.
-PROMISED: dict[type[RouterStatus | NodeStatus | HaproxyStatus | Status], str] = {
+PROMISED: dict[type[RouterStatus | NodeStatus | HaproxyStatus | PathStatus | OddityStatus | Status], str] = {
+    PathStatus: "peer transport address heard_age_s silent",
+    OddityStatus: "code source text since last count",
     RouterStatus: "name vrid state priority master addresses held since for_s reason takeover_s counters",
     NodeStatus: "name address this reachable states priorities heartbeat_age_s haproxy servers config ready",
     HaproxyStatus: "up version pid since restarts servers_up servers_total why",

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from firstmate.model.plan import CommandCheck
+from firstmate.model.plan import CommandCheck, FileCheck, ProcessCheck
 from firstmate.model.units import MS, S
 from firstmate.ops import checks as module
 from firstmate.ops.checks import LINE_CHARS_MAX, Checks, run_check
-from firstmate.policy.world import CheckRan, Event
+from firstmate.policy.world import CheckRan, Event, FileRead
 
 
 def shell(script: str, **others: object) -> CommandCheck:
@@ -98,3 +98,27 @@ def test_checks_come_and_go_with_the_plan() -> None:
         return [event.line for event in found if isinstance(event, CheckRan)]
 
     assert asyncio.run(scenario()) == []
+
+
+def test_processes_and_files_are_watched_and_let_go(tmp_path: Path) -> None:
+    (tmp_path / "prio").write_text("5")
+
+    async def scenario() -> None:
+        found: list[Event] = []
+        nobody, many = ProcessCheck("nobody", "fm-nosuch", interval_us=MS), ProcessCheck("many", "x", interval_us=MS)
+        prio = FileCheck("prio", str(tmp_path / "prio"), 2 * MS)
+        async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+            checks = Checks(tasks, found.append)
+            checks.apply((nobody, many, prio, replace(nobody, name="slow", interval_us=20 * S)))
+            assert len(checks._lookouts) == 3, "one look through /proc for all that are due"
+            seen: set[str] = set()
+            while seen != {"nobody", "many", "slow", "prio"}:
+                await asyncio.sleep(0.002)
+                seen = {one.name for one in found if isinstance(one, CheckRan | FileRead)}
+            assert FileRead in map(type, found)
+            kept = checks._lookouts[prio]
+            checks.apply((prio,))
+            assert list(checks._lookouts.values()) == [kept]
+            checks.stop()
+
+    asyncio.run(scenario())

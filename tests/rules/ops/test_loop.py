@@ -21,7 +21,7 @@ from firstmate.model.messages import (
     Transition,
     WantSnapshot,
 )
-from firstmate.model.plan import CommandCheck, HaproxyPlan
+from firstmate.model.plan import CommandCheck, FileCheck, HaproxyPlan, ProcessCheck
 from firstmate.model.units import MS
 from firstmate.ops import loop as module
 from firstmate.ops.loop import Loop
@@ -104,6 +104,35 @@ def test_a_check_becomes_a_fact(tmp_path: Path) -> None:
         assert (fact.name, fact.up, fact.why) == ("disk", False, 'check "disk" fails: exit 1: disk is full')
 
     play(tmp_path, talk, replace(QUIET_PLAN, haproxy=None, checks=(DISK,)))
+
+
+def test_processes_and_files_become_facts(tmp_path: Path) -> None:
+    """This very process is one; the file comes, changes and goes."""
+    comm, prio = Path("/proc/self/comm").read_text().strip(), tmp_path / "prio"
+    checks = (ProcessCheck("me", comm, interval_us=10 * MS), FileCheck("prio", str(prio), 10 * MS))
+
+    async def talk(office: Office) -> None:
+        values: list[tuple[bool, int | None]] = []
+        for content in ("", "7", "-3", ""):
+            await asyncio.to_thread(prio.write_text, content)
+            fact = await office.pulse.expect(FactChanged, lambda fact: fact.name == "prio")
+            values.append((fact.up, fact.value))
+        assert values == [(True, 0), (True, 7), (True, -3), (True, 0)]
+        assert office.loop.world.checks["me"].health.up
+
+    play(tmp_path, talk, replace(QUIET_PLAN, haproxy=None, checks=checks))
+
+
+def test_whoever_asks_for_the_status_has_it_made_fresh(tmp_path: Path) -> None:
+    async def talk(office: Office) -> None:
+        await office.pulse.expect(WantSnapshot)
+        office.lead()
+        await office.until(lambda: office.loop.world.snapshot is not None)
+        office.loop.world = replace(office.loop.world, wanted_at_us=None)
+        office.loop.status()
+        await office.pulse.expect(WantSnapshot)
+
+    play(tmp_path, talk, replace(QUIET_PLAN, haproxy=None))
 
 
 def test_a_new_plan_is_applied(tmp_path: Path) -> None:

@@ -3,17 +3,31 @@
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from firstmate.model.messages import Beat, ChildStarted, FactView, PeerView, RouterState, RouterView, Snapshot
+from firstmate.model.messages import (
+    Beat,
+    ChildStarted,
+    FactView,
+    Oddity,
+    PathView,
+    PeerView,
+    RouterState,
+    RouterView,
+    Snapshot,
+)
 from firstmate.model.plan import (
     HAPROXY_FACT,
     Bind,
     CommandCheck,
+    FileCheck,
+    GroupPlan,
     HttpCheck,
     Mode,
     Node,
     Plan,
+    ProcessCheck,
     Server,
     ServicePlan,
+    Track,
     Vip,
     VrrpPlan,
 )
@@ -26,7 +40,8 @@ NOW: Micros = 1_000 * S
 WALL: Micros = 1_795_000_000 * S
 A, B = IPv4Address("192.0.2.10"), IPv4Address("192.0.2.11")
 VIP = Vip(IPv4Address("192.0.2.100"), 24, "eth0")
-ROUTER = VrrpPlan("web", 7, 3, 254, 200 * MS, "eth0", A, (VIP,), (B,))
+TRACKED = (Track(HAPROXY_FACT), Track("disk"))
+ROUTER = VrrpPlan("web", 7, 3, 254, 200 * MS, "eth0", A, (VIP,), (B,), track=TRACKED)
 SERVICE = ServicePlan(
     "web",
     Mode.HTTP,
@@ -45,6 +60,18 @@ PLAN = Plan(
     digest="7c1e4f000000",
     source="/etc/firstmate/firstmate.toml",
 )
+NGINX = ProcessCheck("nginx", "nginx", rise=2, fall=2, init_fail=True)
+PRIO = FileCheck("prio", "/run/prio")
+RICH = replace(
+    PLAN,
+    routers=(
+        replace(ROUTER, track=(*TRACKED, Track("nginx", weight=-20), Track("prio"))),
+        replace(ROUTER, name="db", vrid=8, track=(Track("prio", weight=1), Track("disk", reverse=True))),
+    ),
+    checks=(DISK, NGINX, PRIO),
+    groups=(GroupPlan("all", ("web", "db")),),
+)
+"""Two virtual routers of one sync group, and every kind of check."""
 VIEW = RouterView(
     name="web",
     vrid=7,
@@ -64,6 +91,12 @@ VIEW = RouterView(
 )
 LEADING = replace(
     VIEW, state=RouterState.MASTER, master=A, held=True, reason="heard nobody for 602 ms", heard_at_us=None
+)
+BY_VRRP = PathView(B, "unicast", B, NOW - 100 * MS)
+BY_UDP = PathView(B, "udp", IPv4Address("198.51.100.11"), NOW - 5 * S)
+ONE_WAY = Oddity("one-way", "192.0.2.11", "192.0.2.11 does not hear us", NOW - 10 * S, NOW - S, 7)
+FOREIGN = Oddity(
+    "vrid-clash", "192.0.2.99", "192.0.2.99 sends adverts for VRID 9, which is none of ours", NOW - S, NOW, 1
 )
 PEER = PeerView(
     B, connected=True, node="lb-b", config=PLAN.digest, states={"web": "BACKUP"}, priorities={"web": 253},
@@ -116,5 +149,5 @@ def texts(actions: list[Action]) -> list[str]:
 def serving(plan: Plan = PLAN, *routers: RouterView, peers: tuple[PeerView, ...] = (PEER,)) -> World:
     """HAProxy generation 1 (master 900, worker 901) serves; two servers are up; pulse has spoken."""
     started = ChildStarted("haproxy", 900, 1, NOW)
-    first = snapshot(*(routers or (LEADING,)), peers=peers)
+    first = snapshot(*(routers or (LEADING,)), peers=peers, facts=(UP,))
     return told(begin(plan, NOW), started, answer(), answer(NOW + 1), SERVERS, first)

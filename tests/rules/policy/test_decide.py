@@ -34,8 +34,9 @@ from firstmate.model.messages import (
 from firstmate.model.plan import HaproxyPlan, HaproxyRun, Plan
 from firstmate.model.problems import Problem
 from firstmate.model.units import MS, S, Micros
-from firstmate.policy.decide import PREPARE_AGAIN_US, SETTLE_US, TELL_AGAIN_US, deadline_us, decide
+from firstmate.policy.decide import PREPARE_AGAIN_US, deadline_us, decide
 from firstmate.policy.life import LEAVE_US, RELOAD_GRACE_US, Absent, Hung, Killing, Missed, Serving, Starting
+from firstmate.policy.sightings import SETTLE_US, TELL_AGAIN_US
 from firstmate.policy.world import (
     NOTICES_MAX,
     CheckRan,

@@ -2,12 +2,17 @@ from dataclasses import replace
 
 import pytest
 from tests.rules.policy.example import (
+    BY_UDP,
+    BY_VRRP,
     DISK_UP,
+    FOREIGN,
     LEADING,
     NOW,
+    ONE_WAY,
     PEER,
     PEER_LEADING,
     PLAN,
+    RICH,
     ROUTER,
     UP,
     VIEW,
@@ -166,11 +171,51 @@ def test_the_version_is_known_before_it_answers() -> None:
     assert (document.haproxy.version, document.haproxy.why) == ("2.6.12", "not started")
 
 
-def test_a_router_of_a_plan_of_before() -> None:
-    world = told(begin(replace(PLAN, routers=()), NOW), snapshot(LEADING))
-    assert seen(world).routers[0].advert_s == 0.0
+def test_a_router_of_a_plan_of_before_is_not_shown() -> None:
+    document = seen(told(begin(replace(PLAN, routers=()), NOW), snapshot(LEADING)))
+    assert (document.routers, document.nodes[0].states, document.nodes[0].priorities) == ((), {}, {})
 
 
 def test_version_2_skews_by_parts_of_a_second() -> None:
     plan = replace(PLAN, routers=(replace(ROUTER, version=2, advert_interval_us=S),))
     assert seen(serving(plan)).headline.endswith("takeover about 3.0 s")
+
+
+def test_the_priority_before_and_after_what_is_tracked() -> None:
+    (router,) = seen(serving(PLAN, replace(LEADING, priority=234))).routers
+    assert (router.priority, router.configured_priority) == (234, 254)
+
+
+def test_each_path_of_a_peer() -> None:
+    view = replace(VIEW, paths=(BY_VRRP, BY_UDP, replace(BY_UDP, heard_at_us=None)))
+    (router,) = seen(serving(PLAN, view, peers=(PEER_LEADING,)), after_us=S).routers
+    assert [(path.peer, path.transport, path.address, path.heard_age_s, path.silent) for path in router.paths] == [
+        ("lb-b", "unicast", "192.0.2.11", 0.1, False),
+        ("lb-b", "udp", "198.51.100.11", 5.0, True),
+        ("lb-b", "udp", "198.51.100.11", None, True),
+    ]
+    (router,) = seen(serving(PLAN, replace(LEADING, paths=(BY_UDP,)))).routers
+    assert [path.silent for path in router.paths] == [False], "a BACKUP says nothing"
+
+
+def test_a_silent_pulse_lets_every_age_grow() -> None:
+    view = replace(VIEW, paths=(BY_VRRP,))
+    document = seen(serving(PLAN, view, peers=(PEER_LEADING,)), after_us=10 * S)
+    assert document.routers[0].paths[0].heard_age_s == 10.1
+    assert document.nodes[1].heartbeat_age_s == 10.1
+
+
+def test_what_is_wrong_on_the_wire() -> None:
+    first = replace(snapshot(replace(LEADING, oddities=(ONE_WAY,))), oddities=(FOREIGN,))
+    document = seen(told(begin(PLAN, NOW), first))
+    (odd,) = document.routers[0].oddities
+    assert (odd.code, odd.source, odd.text, odd.count) == ("one-way", "lb-b", "lb-b does not hear us", 7)
+    assert (odd.since, odd.last) == ("2026-11-18T11:06:30.000Z", "2026-11-18T11:06:39.000Z")
+    assert [odd.code for odd in document.oddities] == ["vrid-clash"]
+    assert jsonable.loads(Status, jsonable.dumps(document)) == document
+
+
+def test_whom_a_virtual_router_moves_with() -> None:
+    document = seen(serving(RICH, LEADING, replace(LEADING, name="db", vrid=8)))
+    assert [(router.name, router.moves_with) for router in document.routers] == [("web", ("db",)), ("db", ("web",))]
+    assert seen(serving()).routers[0].moves_with == ()

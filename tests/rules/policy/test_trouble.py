@@ -1,14 +1,30 @@
 from dataclasses import replace
 
 import pytest
-from tests.rules.policy.example import LEADING, NOW, PEER, PEER_LEADING, PLAN, VIEW, serving, snapshot, told
+from tests.rules.policy.example import (
+    BY_UDP,
+    BY_VRRP,
+    FOREIGN,
+    LEADING,
+    NGINX,
+    NOW,
+    ONE_WAY,
+    PEER,
+    PEER_LEADING,
+    PLAN,
+    RICH,
+    VIEW,
+    serving,
+    snapshot,
+    told,
+)
 from tests.rules.policy.test_life import FRESH, HUNG, KILLING, SILENT
 
-from firstmate.model.messages import Notice
+from firstmate.model.messages import Notice, RouterView
 from firstmate.model.problems import Problem
 from firstmate.model.units import S
 from firstmate.policy.life import Absent, Life, Starting
-from firstmate.policy.trouble import NOTICE_SHOWN_US, TROUBLES_MAX, standby_faults, troubles
+from firstmate.policy.trouble import NOTICE_SHOWN_US, TROUBLES_MAX, TWO_MASTERS, standby_faults, troubles
 from firstmate.policy.world import CheckRan, ServersSeen, ServerView, World, begin
 
 CHECK_FAILED = CheckRan("disk", False, "disk is full", NOW)
@@ -16,8 +32,21 @@ NOTICE = Notice(2, NOW, "vrid-clash", "192.0.2.9 uses vrid 7 too")
 PROBLEM = Problem("E410", "HAProxy refuses this: unknown keyword", file="h.cfg", line=4)
 
 
+def begin_quiet() -> World:
+    """RICH without what is not under test."""
+    plan = replace(RICH, routers=RICH.routers[:1], checks=(replace(NGINX, init_fail=False),))
+    return serving(plan)
+
+
 def having(life: Life) -> World:
     return replace(serving(), life=life)
+
+
+TWO = replace(ONE_WAY, code=TWO_MASTERS, text="192.0.2.11 is MASTER too")
+
+
+def odd(*views: RouterView) -> World:
+    return serving(PLAN, *views, peers=(PEER_LEADING,))
 
 
 def servers(count: int) -> ServersSeen:
@@ -48,6 +77,19 @@ SAID = {
     "starting": (having(Starting(1, 9, NOW - S, FRESH)), "lb-a cannot serve yet: HAProxy is starting (1.0 s)"),
     "check": (told(serving(), CHECK_FAILED), 'lb-a is unfit: check "disk" fails: disk is full'),
     "check without words": (told(serving(), replace(CHECK_FAILED, line="")), 'lb-a is unfit: check "disk" fails'),
+    "weaker": (told(begin_quiet(), CheckRan("nginx", False, "0 of nginx run", NOW)),
+        'lb-a is weaker: process check "nginx" fails: 0 of nginx run'),
+    "one way": (odd(replace(VIEW, oddities=(ONE_WAY,))), "web: lb-b does not hear us"),
+    "two masters, seen by pulse": (odd(replace(LEADING, oddities=(TWO,))), "web: lb-b is MASTER too"),
+    "named already": (odd(replace(VIEW, oddities=(replace(ONE_WAY, text="web: no"),))), "web: no"),
+    "no router's": (told(serving(), replace(snapshot(LEADING), oddities=(FOREIGN,))),
+        "192.0.2.99 sends adverts for VRID 9, which is none of ours"),
+    "one path silent": (odd(replace(VIEW, paths=(BY_VRRP, BY_UDP))),
+        "web: lb-b is not heard by udp from 198.51.100.11; another path is well"),
+    "one path never heard": (odd(replace(VIEW, paths=(BY_VRRP, replace(BY_UDP, heard_at_us=None)))),
+        "web: lb-b is not heard by udp from 198.51.100.11; another path is well"),
+    "all paths silent": (odd(replace(VIEW, paths=(BY_UDP,))), None),
+    "a backup is not heard": (serving(PLAN, replace(LEADING, paths=(BY_UDP, BY_VRRP))), None),
     "server": (told(serving(), servers(1)), "web/web0 is DOWN: L4TOUT"),
     "peer silent": (serving(PLAN, LEADING, peers=(replace(PEER, at_us=NOW - 12 * S),)),
         "lb-b has told nothing of itself for 12.0 s   run `firstmate status` there"),
@@ -63,6 +105,12 @@ SAID = {
 @pytest.mark.parametrize(("world", "said"), SAID.values(), ids=SAID)
 def test_what_is_amiss(world: World, said: str | None) -> None:
     assert troubles(world, NOW) == (() if said is None else (said,))
+
+
+def test_what_is_wrong_now_is_not_said_twice() -> None:
+    view = replace(VIEW, oddities=(ONE_WAY,))
+    notice = replace(NOTICE, text="web: lb-b does not hear us")
+    assert troubles(told(odd(view), notice), NOW) == ("web: lb-b does not hear us",)
 
 
 def test_a_silent_pulse() -> None:
@@ -93,5 +141,6 @@ def test_why_this_node_could_not_take_over() -> None:
     assert standby_faults(having(HUNG), NOW) == ["HAProxy down"]
     assert standby_faults(having(Starting(1, 9, NOW, FRESH)), NOW) == ["HAProxy starting"]
     assert standby_faults(told(serving(), CHECK_FAILED), NOW) == ["check disk fails"]
+    assert standby_faults(told(begin_quiet(), replace(CHECK_FAILED, name="nginx")), NOW) == [], "weaker is not unfit"
     assert standby_faults(serving(), NOW + 4 * S) == ["pulse is silent"]
     assert standby_faults(begin(replace(PLAN, haproxy=None), NOW), NOW) == ["pulse is silent"]

@@ -17,7 +17,7 @@ from firstmate.policy.view import (
     peer_masters,
     servers_text,
 )
-from firstmate.policy.world import begin
+from firstmate.policy.world import RouterSeen, begin
 
 STRANGER = replace(VIEW, master=A.__class__("192.0.2.77"))
 
@@ -108,4 +108,4 @@ MASTERS = {                   # we are   the peer says  after  master
 @pytest.mark.parametrize(("view", "peer", "after", "master"), MASTERS.values(), ids=MASTERS)
 def test_master_of(view: RouterView, peer: PeerView, after: int, master: str) -> None:
     world = told(begin(PLAN, NOW), snapshot(view, peers=(peer,)))
-    assert master_of(world, view, NOW + after) == master
+    assert master_of(world, RouterSeen(view, NOW + after), NOW + after) == master

@@ -12,8 +12,8 @@ from firstmate.sim.chance import Chance
 from firstmate.sim.journal import Journal
 from firstmate.sim.network import Network, Parcel
 from firstmate.sim.schedule import Weather
-from firstmate.vrrp.member import Transmit
 from firstmate.vrrp.packet import GROUP_IPV4, TTL
+from firstmate.vrrp.sender import Transmit
 
 THIRD = IPv4Address("192.0.2.13")
 PLACES: dict[Address, int] = {STRONG: 0, WEAK: 1, THIRD: 2}

@@ -56,8 +56,8 @@ def test_pulse_gets_its_ends_and_no_others(family: Family) -> None:
     assert words == ["-m", "firstmate.pulse", "--release"]
     assert told["FIRSTMATE_RUNTIME"] == str(family.runtime.path)
     assert told["FIRSTMATE_SUPERVISOR_PID"] == str(os.getpid())
-    ends = {int(told["FIRSTMATE_FD_OPS"]), int(told["FIRSTMATE_FD_SUPERVISOR"])}
-    assert ends == {family.wires.pulse_to_ops.fileno(), family.wires.pulse_to_us.fileno()}
+    ends = {int(told[f"FIRSTMATE_FD_{name}"]) for name in ("OPS", "SUPERVISOR", "WATCHDOG")}
+    assert ends == {family.wires.pulse_to_ops.fileno(), family.wires.pulse_to_us.fileno(), family.watchdog.fd}
     ours = {family.wires.ours_to_ops.fileno(), family.wires.ours_to_pulse.fileno(), family.api_fd, family.runtime._lock}
     assert ends <= fds
     assert not fds & ours

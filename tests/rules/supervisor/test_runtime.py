@@ -11,7 +11,7 @@ import pytest
 from tests.rules.supervisor.example import PLAN
 
 from firstmate.model import jsonable
-from firstmate.model.plan import Plan
+from firstmate.model.plan import HmacKey, HmacPlan, Plan, VrrpPlan
 from firstmate.supervisor.runtime import AlreadyRunning, NetworkTaken, Runtime, claim_network
 
 
@@ -79,7 +79,7 @@ def test_plan_is_replaced_whole(tmp_path: Path) -> None:
         assert jsonable.loads(Plan, opened_before.read()) == PLAN  # who reads now reads the old one to its end
     assert jsonable.loads(Plan, file.read_text()).digest == "other"
     assert stat.S_IMODE(file.stat().st_mode) == 0o644  # ops is another user
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["lock", "ops", "plan.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lock", "ops", "plan.json", "pulse.json"]
 
 
 def test_plan_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
@@ -88,7 +88,32 @@ def test_plan_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
     with full_disk(), pytest.raises(OSError):
         runtime.write_plan(replace(PLAN, digest="other"))
     assert jsonable.loads(Plan, file.read_text()) == PLAN
-    assert not (tmp_path / "plan.json.new").exists()
+    assert not list(tmp_path.glob("*.new"))
+    assert jsonable.loads(Plan, (tmp_path / "pulse.json").read_text()) == PLAN
+
+
+def test_secrets_are_in_the_file_of_pulse_alone(tmp_path: Path) -> None:
+    key, password = b"k" * 32, b"s3cret"
+    router = VrrpPlan(
+        "web",
+        1,
+        2,
+        254,
+        1_000_000,
+        "eth0",
+        PLAN.me.address,
+        (),
+        auth_pass=password,
+        hmac=HmacPlan((HmacKey(1, key),), 1),
+    )
+    plan = replace(PLAN, routers=(router,))
+    Runtime(tmp_path).write_plan(plan)
+    secret, public = tmp_path / "pulse.json", tmp_path / "plan.json"
+    assert jsonable.loads(Plan, secret.read_text()) == plan
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    assert key.hex() not in public.read_text()
+    assert password.hex() not in public.read_text()
+    assert jsonable.loads(Plan, public.read_text()).routers[0].hmac is not None  # that it signs is no secret
 
 
 def test_plan_that_is_there_needs_no_room(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ PLAN = VrrpPlan(
     peers=(PEER, LOWER),
     preempt_delay_us=0,
     track=(),
+    track_source=False,
     garp_refresh_us=10 * S,  # ten intervals: apart from the bursts
 )
 

@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import replace
 from ipaddress import IPv4Address
 from itertools import product
@@ -24,13 +25,14 @@ from firstmate.vrrp.instance import (
     Instance,
     Master,
     PeerGone,
+    Reprioritized,
     Signal,
     State,
     Unfit,
 )
 
-(START, STOP, TIMER) = (Signal.STARTUP, Signal.SHUTDOWN, Signal.TIMER)
-CLAIM, RELEASE, ANNOUNCE = Addresses
+START, STOP, TIMER, LEAD, FOLLOW = Signal
+CLAIM, RELEASE, ANNOUNCE, CONTEST = Addresses
 SICK = Unfit("haproxy is down")
 
 
@@ -41,6 +43,7 @@ def heard(priority: int, sender: IPv4Address = PEER, interval_us: Micros = S) ->
 IDLE, ILL = Initialize(), Fault("haproxy is down")
 ALONE, OBEYS, RESIGNED = Backup(S, NOW), Backup(S, NOW, heard(101)), Backup(S, NOW, heard(0))
 MASTER = Master(NOW)
+READY = Backup(S, NOW, ready="no MASTER heard")
 WAITING, LEADING = Backup(S, NOW + DOWN), Master(NOW + S)
 FRESH, SOON = Backup(S, NOW + DOWN, heard(101)), Backup(S, NOW + 1, heard(101))
 OWN, V2 = replace(PLAN, priority=OWNER), replace(PLAN, version=2)
@@ -74,8 +77,8 @@ RULES = {  # RFC 5798              given     when                       then    
     "6.4.3 C69 stronger":        (MASTER,   heard(101),                obeying(heard(101)),              [Advertise(100), RELEASE]),
     "6.4.3 stronger, low":       (MASTER,   heard(101, LOWER),         obeying(heard(101, LOWER)),       [Advertise(100), RELEASE]),
     "6.4.3 C68 stop":            (MASTER,   STOP,                      IDLE,                             [Advertise(0), RELEASE]),
-    "9568 C74 weaker":           (MASTER,   heard(99),                 LEADING,                          [Advertise(100), ANNOUNCE]),
-    "9568 C70 tie, low":         (MASTER,   heard(100, LOWER),         LEADING,                          [Advertise(100), ANNOUNCE]),
+    "9568 C74 weaker":           (MASTER,   heard(99),                 LEADING,                          [Advertise(100), CONTEST]),
+    "9568 C70 tie, low":         (MASTER,   heard(100, LOWER),         LEADING,                          [Advertise(100), CONTEST]),
     "ours: unfit idle":          (IDLE,     SICK,                      ILL,                              []),
     "ours: unfit again":         (ILL,      Unfit("link"),             Fault("link"),                    []),
     "ours: unfit backup":        (OBEYS,    SICK,                      ILL,                              []),
@@ -96,6 +99,19 @@ RULES = {  # RFC 5798              given     when                       then    
     "discard second start 1":    (OBEYS,    START,                     OBEYS,                            []),
     "discard second start 2":    (MASTER,   START,                     MASTER,                           []),
     "discard master peer gone":  (MASTER,   PeerGone(PEER),            MASTER,                           []),
+    "ours: group is ready":      (READY,    LEAD,                      LEADING,                          [Advertise(100), CLAIM]),
+    "ours: group, not ready":    (OBEYS,    LEAD,                      OBEYS,                            []),
+    "ours: group ends":          (MASTER,   FOLLOW,                    WAITING,                          [Advertise(0), RELEASE]),
+    "discard group of an idle":  (IDLE,     LEAD,                      IDLE,                             []),
+    "discard group of an ill":   (ILL,      LEAD,                      ILL,                              []),
+    "discard group leads":       (MASTER,   LEAD,                      MASTER,                           []),
+    "discard end, idle":         (IDLE,     FOLLOW,                    IDLE,                             []),
+    "discard end, ill":          (ILL,      FOLLOW,                    ILL,                              []),
+    "discard end, backup":       (OBEYS,    FOLLOW,                    OBEYS,                            []),
+    "priority, idle":            (IDLE,     Reprioritized(200),        IDLE,                             []),
+    "priority, ill":             (ILL,      Reprioritized(200),        ILL,                              []),
+    "priority, master":          (MASTER,   Reprioritized(200),        MASTER,                           []),
+    "priority moves the timer":  (FRESH,    Reprioritized(200),        Backup(S, NOW + DOWN - 390_625, heard(101)), []),
 }
 EARLY, EARLY_M = Backup(S, NOW + 1, heard(101)), Master(NOW + 1)
 BORNE, DONE = Backup(S, NOW + DOWN, heard(99), NOW + 1), Backup(S, NOW, heard(99), NOW)
@@ -108,12 +124,12 @@ TIMES = {  # the same with another plan, or another time
     "C62 owner starts":          (OWN,  IDLE,     START,                     LEADING,                          [Advertise(255), CLAIM]),
     "C62 owner fit again":       (OWN,  ILL,      START,                     LEADING,                          [Advertise(255), CLAIM]),
     "C76 owner outranked":       (OWN,  MASTER,   heard(255),                Backup(S, NOW + 3 * S + 3906, heard(255)), [Advertise(255), RELEASE]),
-    "owner hears another":       (OWN,  MASTER,   heard(254),                LEADING,                          [Advertise(255), ANNOUNCE]),
+    "owner hears another":       (OWN,  MASTER,   heard(254),                LEADING,                          [Advertise(255), CONTEST]),
     "owner preempts in spite":   (replace(OWN, preempt=False), ALONE, heard(254), Backup(S, NOW, heard(254), NOW, NOW), []),
     "C66 meek bears weaker":     (MEEK, ALONE,    heard(1),                  obeying(heard(1)),                []),
     "C66 meek hears priority 0": (MEEK, FRESH,    heard(0),                  Backup(S, NOW + SKEW, heard(0)),  []),
     "C75 meek master loses":     (MEEK, MASTER,   heard(101),                obeying(heard(101)),              [Advertise(100), RELEASE]),
-    "meek master corrects":      (MEEK, MASTER,   heard(99),                 LEADING,                          [Advertise(100), ANNOUNCE]),
+    "meek master corrects":      (MEEK, MASTER,   heard(99),                 LEADING,                          [Advertise(100), CONTEST]),
     "C78 delay begins":          (PATIENT, ALONE, heard(99),                 replace(obeying(heard(99)), preempt_at_us=NOW + 5 * S), []),
     "C78 delay runs":            (PATIENT, BORNE, heard(98),                 replace(obeying(heard(98)), preempt_at_us=NOW + 1), []),
     "C78 delay is over":         (PATIENT, DONE,  heard(98),                 Backup(S, NOW, heard(98), NOW, NOW), []),
@@ -166,7 +182,7 @@ WHY = {
 
 def check(plan: VrrpPlan, given: State, when: Event, then: State, do: list[Action]) -> None:
     instance = Instance(plan)
-    instance.state = given
+    instance.state = copy(given)  # a state may change in place
     assert (instance.handle(when, NOW), instance.state) == (do, then)
 
 
@@ -187,13 +203,13 @@ def test_after_a_pause(given: State, when: Event, then: State, do: list[Action])
 
 def test_every_state_meets_every_event() -> None:
     met = {(type(row[0]), row[1] if isinstance(row[1], Signal) else type(row[1])) for row in RULES.values()}
-    assert met == set(product((Initialize, Fault, Backup, Master), (*Signal, Heard, Unfit, PeerGone)))
+    assert met == set(product((Initialize, Fault, Backup, Master), (*Signal, Heard, Unfit, PeerGone, Reprioritized)))
 
 
 @pytest.mark.parametrize(("given", "events", "reason"), WHY.values(), ids=WHY)
 def test_reason(given: State, events: list[Event], reason: str) -> None:
     instance = Instance(PLAN)
-    instance.state = given
+    instance.state = copy(given)  # a state may change in place
     for event in events:
         instance.handle(event, NOW)
     assert instance.reason == reason
@@ -218,7 +234,7 @@ def test_reason_of_an_owner() -> None:
 @pytest.mark.parametrize(("given", "wanted"), [(IDLE, None), (ILL, None), (OBEYS, NOW), (MASTER, NOW)])
 def test_deadline(given: State, wanted: Micros | None) -> None:
     instance = Instance(PLAN)
-    instance.state = given
+    instance.state = copy(given)  # a state may change in place
     assert instance.deadline_us == wanted
 
 

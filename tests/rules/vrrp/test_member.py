@@ -3,12 +3,13 @@ from dataclasses import replace
 from tests.rules.vrrp.example import DOWN, LOWER, NOW, OTHER_VIP, OURS, PEER, PLAN, VIP
 
 from firstmate.model.addresses import Address
-from firstmate.model.messages import Bequest, Holding, RouterState, RouterView
+from firstmate.model.messages import Bequest, Holding, PathView, RouterState, RouterView
 from firstmate.model.plan import Transport, VrrpPlan
 from firstmate.model.units import MS, S, Micros
 from firstmate.vrrp.instance import Event, Heard, Master, Signal, Unfit
-from firstmate.vrrp.member import Announce, Claim, Member, Release, Transmit
+from firstmate.vrrp.member import Announce, Claim, Member, Release
 from firstmate.vrrp.packet import GROUP_IPV4, Advert, Refusal, decode
+from firstmate.vrrp.sender import Transmit
 
 START, STOP, TIMER = Signal.STARTUP, Signal.SHUTDOWN, Signal.TIMER
 MULTI = replace(PLAN, transport=Transport.MULTICAST)
@@ -115,7 +116,7 @@ def test_will_is_what_a_stop_would_do() -> None:
 
 def test_leftovers_are_resigned_first() -> None:
     member = Member(PLAN, NOW)
-    actions = member.resign_leftovers((VIP,))
+    actions = member.resign_leftovers((VIP,), NOW)
     assert sent([*actions]) == [(PEER, advert(0)), (LOWER, advert(0))]
     assert actions[2:] == [Release("web", (VIP,))]
 
@@ -171,6 +172,7 @@ def test_view_of_each_state() -> None:
         addresses=("203.0.113.1/24",),
         held=False,
         counters={},
+        paths=(PathView(PEER, "unicast", PEER, None), PathView(LOWER, "unicast", LOWER, None)),
     )
     member = Member(PLAN, NOW)
     assert view(member) == idle

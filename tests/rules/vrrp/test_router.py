@@ -6,13 +6,15 @@ from tests.rules.vrrp.example import DOWN, LOWER, NOW, OTHER_VIP, OURS, PEER, PL
 
 from firstmate.model.addresses import Address
 from firstmate.model.messages import FactChanged, FactView, RouterState, Will
-from firstmate.model.plan import ChecksumForm, Node, Plan, Track, Transport, VrrpPlan
+from firstmate.model.plan import Auth, ChecksumForm, Node, Plan, Track, Transport, VrrpPlan
 from firstmate.model.units import MS, S, Micros
 from firstmate.vrrp.instance import PeerGone, Signal
-from firstmate.vrrp.member import Announce, Claim, Release, Transmit
-from firstmate.vrrp.packet import GROUP_IPV4, Advert, Refusal, encode
+from firstmate.vrrp.member import Announce, Claim, Release
+from firstmate.vrrp.oddities import ODDITIES_MAX, SAY_AGAIN_US
+from firstmate.vrrp.packet import GROUP_IPV4, PROTO_ERR_REASON, Advert, Refusal, encode
 from firstmate.vrrp.receive import Datagram
-from firstmate.vrrp.router import NOTICE_AGAIN_US, NOTICES_MAX, Action, Changed, Noticed, Router, same_router
+from firstmate.vrrp.router import Action, Changed, Noticed, Router, same_router
+from firstmate.vrrp.sender import Transmit
 from firstmate.vrrp.tracking import link_fact
 
 START, STOP, TIMER = Signal.STARTUP, Signal.SHUTDOWN, Signal.TIMER
@@ -91,7 +93,7 @@ def test_two_virtual_routers_are_two() -> None:
     made.handle(datagram(), NOW + S)
     assert made.deadline_us == LED
     assert changes(made.handle(TIMER, LED)) == [("db", BACKUP, MASTER)]
-    assert [(view.name, view.state, view.held) for view in made.views({"db"})] == [
+    assert [(view.name, view.state, view.held) for view in made.views({"db"}, NOW)] == [
         ("web", BACKUP, False),
         ("db", MASTER, True),
     ]
@@ -104,7 +106,7 @@ def test_counts_what_it_hears() -> None:  # C91
     made.handle(datagram(), NOW)
     made.handle(datagram(replace(ADVERT, priority=0)), NOW + 1)
     made.handle(datagram(to=GROUP_IPV4), NOW + 2)
-    (view,) = made.views(set())
+    (view,) = made.views(set(), NOW)
     assert (view.counters["rcvd_advertisements"], view.counters["rcvd_pri_zero"]) == (3, 1)
     assert view.heard_at_us == NOW + 1
 
@@ -112,7 +114,7 @@ def test_counts_what_it_hears() -> None:  # C91
 UNCOUNTED = {refusal.value: 0 for refusal in (Refusal.PACKET_LENGTH, Refusal.CHECKSUM, Refusal.VERSION, Refusal.VRID)}
 MULTI = replace(PLAN, transport=Transport.MULTICAST)
 NAIVE = replace(MULTI, peers=())
-OLD, PASS = replace(PLAN, version=2), replace(PLAN, version=2, auth_pass=b"abc")
+OLD, PASS = replace(PLAN, version=2), replace(PLAN, version=2, auth=Auth.PASS, auth_pass=b"abc")
 V2 = replace(ADVERT, version=2)
 BROKEN = replace(datagram(), pdu=datagram().pdu[:-1] + b"\0")
 
@@ -126,7 +128,7 @@ REFUSED = {  # plan, what comes, router-wide counter or "", counter of the virtu
     "C35 interval":   (OLD,   datagram(replace(V2, interval_us=2 * S)), "", "adv_interval_errors", "the same advert_interval on both"),
     "C36 count 0":    (PLAN,  datagram(replace(ADVERT, addresses=())), "", "address_list_errors", "make transport and addresses equal"),
     "C39 auth type":  (OLD,   datagram(replace(V2, auth_type=3)), "", "invalid_auth_type_errors", "authentication type 3"),
-    "C39 auth":       (PASS,  datagram(V2),        "", "auth_type_mismatch_errors",             "make auth_pass equal on both"),
+    "C39 auth":       (PASS,  datagram(V2),        "", "auth_type_mismatch_errors",             "make auth and auth_pass equal on both"),
     "C40 password":   (PASS,  datagram(replace(V2, auth_type=1, auth_data=b"abx")), "", "auth_failures", "make auth_pass equal on both"),
     "C43 multicast":  (PLAN,  datagram(to=GROUP_IPV4), "", "address_list_errors",               "make transport and addresses equal"),
     "C44 stranger":   (PLAN,  datagram(source=STRANGER), "", "unknown_source_errors",           "add it to peers if it belongs here"),
@@ -136,7 +138,7 @@ ODD = {  # plan, what comes, counter or "", code of the notice
     "C34 interval":   (PLAN,  datagram(replace(ADVERT, interval_us=500 * MS)), "adv_interval_errors", "interval-differs"),
     "C37 addresses":  (PLAN,  datagram(replace(ADVERT, addresses=(OTHER_VIP.ip,))), "address_list_errors", "addresses-differ"),
     "unknown peer":   (NAIVE, datagram(to=GROUP_IPV4),                  "", "unknown-peer"),
-    "C76 two owners": (replace(PLAN, priority=255), datagram(replace(ADVERT, priority=255)), "", "two-owners"),
+    "C76 two owners": (replace(PLAN, priority=255), datagram(replace(ADVERT, priority=255)), "", "two-owners two-masters"),
 }
 # fmt: on
 
@@ -155,13 +157,17 @@ def test_a_refused_advert_changes_a_counter_and_nothing_else(  # C52
     now_us = LED if leads else NOW
     if leads:
         made.handle(TIMER, now_us)
-    (before,), deadline_us = made.views(set()), made.deadline_us
+    (before,), deadline_us = made.views(set(), NOW), made.deadline_us
     (notice,) = made.handle(given, now_us)
-    (after,) = made.views(set())
-    assert after == replace(before, counters=before.counters | {counter: before.counters[counter] + 1})
+    assert isinstance(notice, Noticed)
+    (after,) = made.views(set(), now_us)
+    (oddity,) = after.oddities
+    assert (oddity.code, oddity.source, oddity.count) == (notice.code, str(given.source), 1)
+    reason = PROTO_ERR_REASON.get(Refusal(counter), 0)
+    counted = before.counters | {counter: before.counters[counter] + 1, "proto_err_reason": reason}
+    assert after == replace(before, counters=counted, oddities=(oddity,))
     assert made.deadline_us == deadline_us
     assert made.counters == UNCOUNTED | ({wide: 1} if wide else {})
-    assert isinstance(notice, Noticed)
     assert notice.code == "refused-" + counter.replace("_", "-")
     assert notice.text.startswith(f"web: refused an advert of {given.source}: ")
     assert advice in notice.text
@@ -172,9 +178,9 @@ def test_an_odd_advert_is_heard_counted_and_told_once(
     asked: VrrpPlan, given: Datagram, counter: str, code: str
 ) -> None:
     made = router(asked)
-    assert notices(made.handle(given, NOW)) == [code]
+    assert notices(made.handle(given, NOW)) == code.split()
     assert notices(made.handle(given, NOW)) == []
-    (view,) = made.views(set())
+    (view,) = made.views(set(), NOW)
     assert view.counters["rcvd_advertisements"] == 2
     assert not counter or view.counters[counter] == 2
     assert made.counters == UNCOUNTED
@@ -182,12 +188,16 @@ def test_an_odd_advert_is_heard_counted_and_told_once(
 
 def test_another_vrid_is_not_ours() -> None:  # C27
     made = router()
-    before = made.views(set())
-    assert made.handle(datagram(replace(ADVERT, vrid=51)), NOW) == []
-    assert made.handle(replace(datagram(), interface="eth1"), NOW) == []
+    before = made.views(set(), NOW)
+    assert notices(made.handle(datagram(replace(ADVERT, vrid=51)), NOW)) == ["foreign-vrid"]
+    assert notices(made.handle(replace(datagram(), interface="eth1"), NOW)) == ["foreign-vrid"]
+    assert [oddity.text for oddity in made.wire_oddities(NOW)] == [
+        "192.0.2.77 advertises vrid 51 on eth0, which is none of ours there",
+        "192.0.2.77 advertises vrid 50 on eth1, which is none of ours there",
+    ]
     assert made.handle(replace(datagram(), pdu=b""), NOW) == []
     assert made.handle(replace(datagram(), pdu=b"\x31"), NOW) == []
-    assert made.views(set()) == before
+    assert made.views(set(), NOW) == before
     assert made.counters == UNCOUNTED | {Refusal.VRID.value: 4}
 
 
@@ -196,15 +206,15 @@ def test_our_own_source_is_ignored(leads: bool) -> None:  # C45
     made = router(MULTI)
     if leads:
         made.handle(TIMER, LED)
-    before = made.views(set())
-    assert made.handle(datagram(source=OURS, to=GROUP_IPV4), LED) == []
-    assert made.views(set()) == before
+    before = made.views(set(), NOW)
+    assert notices(made.handle(datagram(source=OURS, to=GROUP_IPV4), LED)) == ["own-address"]
+    assert [replace(view, oddities=()) for view in made.views(set(), NOW)] == [*before]
 
 
 def test_a_notice_is_said_once_an_hour_about_each_sender() -> None:  # C93
     made = router(MULTI)
     given = datagram(to=GROUP_IPV4, ttl=1)
-    said = [notices(made.handle(given, at)) for at in (NOW, NOW + 1, NOW + NOTICE_AGAIN_US - 1, NOW + NOTICE_AGAIN_US)]
+    said = [notices(made.handle(given, at)) for at in (NOW, NOW + 1, NOW + SAY_AGAIN_US - 1, NOW + SAY_AGAIN_US)]
     assert said == [["refused-ip-ttl-errors"], [], [], ["refused-ip-ttl-errors"]]
     assert notices(made.handle(datagram(source=LOWER, to=GROUP_IPV4, ttl=1), NOW + 1)) == ["refused-ip-ttl-errors"]
 
@@ -213,8 +223,8 @@ def test_a_flood_of_senders_gives_a_bounded_number_of_notices() -> None:  # C93
     made = router()
     sources = [IPv4Address(0x0A000000 + n) for n in range(1000)]
     said = [notices(made.handle(datagram(source=source), NOW)) for source in sources]
-    assert sum(map(len, said)) == NOTICES_MAX
-    assert made.views(set())[0].counters["unknown_source_errors"] == 1000
+    assert sum(map(len, said)) == ODDITIES_MAX
+    assert made.views(set(), NOW)[0].counters["unknown_source_errors"] == 1000
 
 
 def test_count_takes_new_names() -> None:
@@ -234,18 +244,18 @@ def test_word_of_a_dead_peer_reaches_every_virtual_router() -> None:
 
 def test_a_fact_moves_who_tracks_it() -> None:
     made = router(PLAN, replace(DB, track=(Track("haproxy"),)))
-    assert [view.state for view in made.views(set())] == [BACKUP, FAULT]
+    assert [view.state for view in made.views(set(), NOW)] == [BACKUP, FAULT]
     assert made.handle(FactChanged("haproxy", up=False, why="dead", at_us=NOW), NOW) == []  # FAULT for another reason
-    assert made.views(set())[1].reason == "haproxy: dead"
+    assert made.views(set(), NOW)[1].reason == "haproxy: dead"
     assert changes(made.handle(FactChanged("haproxy", up=True, why="", at_us=NOW), NOW)) == [("db", FAULT, BACKUP)]
     assert made.handle(FactChanged("haproxy", up=True, why="", at_us=NOW), NOW) == []
 
 
 def test_leftovers_of_each_virtual_router() -> None:
     made = Router(plan(PLAN, DB), NOW)
-    assert made.release_leftovers(set()) == []
-    assert made.release_leftovers({STRANGER}) == []
-    *adverts, release = made.release_leftovers({OTHER_VIP.ip})
+    assert made.release_leftovers(set(), NOW) == []
+    assert made.release_leftovers({STRANGER}, NOW) == []
+    *adverts, release = made.release_leftovers({OTHER_VIP.ip}, NOW)
     assert release == Release("db", (OTHER_VIP,))
     assert [(one.pdu[1], one.pdu[2]) for one in adverts if isinstance(one, Transmit)] == [(51, 0), (51, 0)]
 
@@ -263,9 +273,9 @@ def test_will() -> None:
 
 def test_adopt_the_same_plan_changes_nothing() -> None:
     made = router()
-    before = made.views(set())
+    before = made.views(set(), NOW)
     assert made.adopt(plan(PLAN), NOW + 1) == []
-    assert made.views(set()) == before
+    assert made.views(set(), NOW) == before
 
 
 def test_adopt_adds_removes_and_keeps() -> None:
@@ -274,12 +284,12 @@ def test_adopt_adds_removes_and_keeps() -> None:
     new = replace(PLAN, name="mail", vrid=52, vips=(replace(VIP, ip=STRANGER),))
     actions = made.adopt(plan(new, replace(PLAN, priority=200)), LED + 1)
     assert changes(actions) == [("db", MASTER, INIT), ("mail", INIT, BACKUP)]
-    assert [view.name for view in made.views(set())] == ["mail", "web"]
-    assert [(view.state, view.priority) for view in made.views(set())] == [(BACKUP, 100), (MASTER, 200)]
+    assert [view.name for view in made.views(set(), NOW)] == ["mail", "web"]
+    assert [(view.state, view.priority) for view in made.views(set(), NOW)] == [(BACKUP, 100), (MASTER, 200)]
     made.handle(datagram(replace(ADVERT, vrid=51)), LED + 2)
     assert made.counters[Refusal.VRID.value] == 1
     made.handle(datagram(replace(ADVERT, vrid=52, addresses=(STRANGER,))), LED + 2)
-    assert made.views(set())[0].heard_at_us == LED + 2
+    assert made.views(set(), NOW)[0].heard_at_us == LED + 2
 
 
 def test_adopt_another_vrid_is_a_new_start() -> None:
@@ -343,7 +353,7 @@ class Pair:
     def carry(self, who: Address, actions: list[Action]) -> None:
         for action in actions:
             match action:
-                case Transmit(interface, source, to, pdu):
+                case Transmit(interface=interface, source=source, destination=to, pdu=pdu):
                     self.log.append((self.now_us - NOW, who, f"advert {pdu[2]}"))
                     if self.whole and to in self.routers:
                         found = Datagram(interface, source, to, 255, pdu)
@@ -377,7 +387,7 @@ def test_crash_and_return() -> None:  # C83, C92
     del pair.routers[pair.a]
     pair.run(30 * S)
     assert pair.said(pair.b, last_us)[0] == (DOWN, "advert 100")
-    (view,) = pair.routers[pair.b].views(set())
+    (view,) = pair.routers[pair.b].views(set(), NOW)
     assert (view.state, view.counters["master_transitions"]) == (MASTER, 1)
     pair.start(pair.a)
     pair.run(40 * S)

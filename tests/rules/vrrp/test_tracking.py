@@ -5,7 +5,7 @@ from tests.rules.vrrp.example import NOW, PLAN
 
 from firstmate.model.messages import FactChanged, FactView
 from firstmate.model.plan import Track
-from firstmate.vrrp.tracking import FACTS_MAX, Facts, link_fact
+from firstmate.vrrp.tracking import FACTS_MAX, Facts, Verdict, link_fact, needed_facts
 
 TRACKING = replace(PLAN, track=(Track("haproxy"), Track("disk")))
 LINK = FactChanged(link_fact("eth0"), up=True, why="", at_us=NOW)
@@ -17,14 +17,14 @@ DEAD = replace(HAPROXY, up=False, why="killed by SIGSEGV")
 FITNESS = {
     "nothing is known":     ([],                                            "link eth0: not known to be well yet"),
     "a fact is missing":    ([LINK, DISK],                                  "haproxy: not known to be well yet"),
-    "all is well":          ([LINK, DISK, HAPROXY],                         None),
+    "all is well":          ([LINK, DISK, HAPROXY],                         ""),
     "down, and why":        ([LINK, DISK, DEAD],                            "haproxy: killed by SIGSEGV"),
     "down, nobody says why": ([LINK, HAPROXY, replace(DISK, up=False)],     "disk is down"),
     "the link comes first": ([replace(LINK, up=False, why="carrier lost"), DISK, DEAD], "link eth0: carrier lost"),
-    "up again":             ([LINK, DISK, DEAD, HAPROXY],                   None),
+    "up again":             ([LINK, DISK, DEAD, HAPROXY],                   ""),
     "an older up is void":  ([LINK, DISK, DEAD, replace(HAPROXY, generation=1)], "haproxy: killed by SIGSEGV"),
-    "a newer up holds":     ([LINK, DISK, DEAD, replace(HAPROXY, generation=3)], None),
-    "others do not count":  ([LINK, DISK, HAPROXY, FactChanged("link eth1", up=False, why="", at_us=NOW)], None),
+    "a newer up holds":     ([LINK, DISK, DEAD, replace(HAPROXY, generation=3)], ""),
+    "others do not count":  ([LINK, DISK, HAPROXY, FactChanged("link eth1", up=False, why="", at_us=NOW)], ""),
 }
 LEARNS = {
     "new":                ([],                                HAPROXY,                           True),
@@ -39,11 +39,11 @@ LEARNS = {
 
 
 @pytest.mark.parametrize(("told", "wanted"), FITNESS.values(), ids=FITNESS)
-def test_fitness(told: list[FactChanged], wanted: str | None) -> None:
+def test_fitness(told: list[FactChanged], wanted: str) -> None:
     facts = Facts()
     for fact in told:
         facts.learn(fact)
-    assert facts.why_unfit(TRACKING) == wanted
+    assert facts.judge(TRACKING, needed_facts(TRACKING)) == Verdict(wanted, 100)
 
 
 @pytest.mark.parametrize(("before", "fact", "wanted"), LEARNS.values(), ids=LEARNS)

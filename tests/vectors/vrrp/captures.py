@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 INDEX = Path(__file__).parent / "index.json"
+NEIGHBOUR_ADVERTS = Path(__file__).parent / "neighbour_adverts.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,21 @@ class CapturedArp:
         return f"{self.file.removesuffix('.pcap')}-{self.n}"
 
 
+@dataclass(frozen=True, slots=True)
+class CapturedNeighbourAdvert:
+    file: str
+    n: int
+    times: int
+    daemon: str
+    mac: bytes
+    ip: IPv6Address
+    router: bool  # the R flag
+    frame: bytes
+
+    def __str__(self) -> str:
+        return f"{self.file.removesuffix('.pcap')}-{self.n}"
+
+
 def adverts() -> list[CapturedAdvert]:
     return [_advert(entry) for entry in json.loads(INDEX.read_text())["adverts"]]
 
@@ -63,6 +79,20 @@ def gratuitous_arps() -> list[CapturedArp]:
             }
         )
         for entry in json.loads(INDEX.read_text())["gratuitous_arps"]
+    ]
+
+
+def neighbour_adverts() -> list[CapturedNeighbourAdvert]:
+    return [
+        CapturedNeighbourAdvert(
+            **entry
+            | {
+                "mac": bytes.fromhex(entry["mac"].replace(":", "")),
+                "ip": IPv6Address(entry["ip"]),
+                "frame": bytes.fromhex(entry["frame"]),
+            }
+        )
+        for entry in json.loads(NEIGHBOUR_ADVERTS.read_text())
     ]
 
 
