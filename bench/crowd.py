@@ -70,7 +70,7 @@ class Pair:
             since_us = reigns.settled_us(_PREFERRED, count)
             if since_us is not None and clock_us() - since_us > hold_us:
                 return since_us
-            self._check(until_us, lambda: f"not settled: {reigns.missing(_PREFERRED, count)}")
+            self._check(until_us, lambda: f"not settled: {reigns.missing(_PREFERRED, count)}; {self._said()}")
 
     def lose(self, ear: Ear, fault: Callable[[], Micros]) -> Takeover:
         """The fault, and what the other host makes of it."""
@@ -111,6 +111,9 @@ class Pair:
         until_us = clock_us() + for_us
         while clock_us() < until_us:
             hear(ear.listen(until_us))
+
+    def _said(self) -> str:
+        return f"{_PREFERRED} said: {self.twins[_PREFERRED].said()}"
 
     def _check(self, until_us: Micros, what: Callable[[], str]) -> None:
         for twin in self.twins.values():

@@ -25,6 +25,7 @@ _CPUCLOCK_SCHED = 2  # linux/posix-timers.h: what the scheduler has counted, to 
 _PROTOCOL = "0070"  # 112, as /proc/net/raw has it
 _DEATH_WAIT_S = 10.0
 _END_WAIT_S = 15.0
+_LINES, _TEXT_MAX = 6, 400  # of a log that tells of trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +112,12 @@ class Twin:
 
     def trouble(self) -> str:
         """Why it does not run; "" when it does."""
-        if self.pids():
-            return ""
-        said = self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
-        return f"{self.host}: {self.subject} does not run: {' / '.join(said.splitlines()[:6])[:400]}"
+        return "" if self.pids() else f"{self.host}: {self.subject} does not run: {self.said()}"
+
+    def said(self) -> str:
+        """The end of its log, on one line."""
+        text = self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
+        return " / ".join(text.splitlines()[-_LINES:])[-_TEXT_MAX:]
 
     @property
     def _log(self) -> Path:
