@@ -13,7 +13,17 @@ from tests.lab.netns import MACS, VIP, A, B, Site
 
 from firstmate.ipc.channel import Channel, EndOfChannel, pair
 from firstmate.model import jsonable
-from firstmate.model.messages import FromPulse, Notice, RouterState, RouterView, Snapshot, Transition, Will
+from firstmate.model.messages import (
+    Bequeathed,
+    FromPulse,
+    FromPulseToSupervisor,
+    Notice,
+    RouterState,
+    RouterView,
+    Snapshot,
+    Transition,
+    Will,
+)
 from firstmate.model.plan import Node, Plan, Vip, VrrpPlan
 from firstmate.model.units import MS
 
@@ -53,7 +63,8 @@ class Balancer:
         self.transitions: list[Transition] = []
         self.notices: list[Notice] = []
         self.snapshot: Snapshot | None = None
-        self.will = Will((), ())
+        self.views: dict[str, RouterView] = {}
+        self._wills: dict[str, Will] = {}
         self._ops: Channel | None = None
         self._supervisor: Channel | None = None
 
@@ -79,7 +90,7 @@ class Balancer:
         ops_end.close()
         supervisor_end.close()
         self._close_channels()
-        self._ops, self._supervisor = Channel(ops, FromPulse), Channel(supervisor, Will)
+        self._ops, self._supervisor = Channel(ops, FromPulse), Channel(supervisor, FromPulseToSupervisor)
 
     def close(self) -> None:
         """End it, whatever state it is in."""
@@ -118,6 +129,12 @@ class Balancer:
         assert self._ops.send(message)
 
     @property
+    def will(self) -> Will:
+        wills = self._wills.values()
+        bequests = tuple(one for will in wills for one in will.bequests)
+        return Will(bequests, tuple(one for will in wills for one in will.holdings))
+
+    @property
     def state(self) -> RouterState | None:
         self._listen()
         return self.transitions[-1].is_ if self.transitions else None
@@ -130,8 +147,7 @@ class Balancer:
     def view(self, name: str = "web") -> RouterView:
         """As of the last snapshot, at most a second old."""
         self._listen()
-        assert self.snapshot is not None
-        return next(view for view in self.snapshot.routers if view.name == name)
+        return self.views[name]
 
     def told(self, code: str) -> list[str]:
         self._listen()
@@ -164,8 +180,11 @@ class Balancer:
                 self.notices.append(message)
             case Snapshot():
                 self.snapshot = message
+                self.views |= {view.name: view for view in message.routers}
             case Will():
-                self.will = message
+                self._wills.clear()
+            case Bequeathed(name, will):
+                self._wills[name] = will
             case _:
                 raise AssertionError(message)
 

@@ -1,6 +1,7 @@
 """Routes and rules that move with the addresses, against `ip` and pyroute2, in a network namespace of its own."""
 
 import json
+import select
 import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
@@ -8,10 +9,13 @@ from typing import Any
 import pytest
 from tests.lab.netns import Namespace, why_not
 
+from firstmate.linux.listeners import Raw4
 from firstmate.linux.netlink import KernelRoute, KernelRule, Netlink
 from firstmate.linux.rtnetlink import interface_index
+from firstmate.linux.sockets import AdvertSocket
 from firstmate.model.addresses import Address
-from firstmate.model.plan import Route, RouteKind, Rule, Vip
+from firstmate.model.plan import Route, RouteKind, Rule, Transport, Vip
+from firstmate.vrrp.packet import checksum
 
 WHY_NOT = why_not()
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
@@ -211,6 +215,29 @@ def test_addresses_of_an_interface_in_a_vrf_are_local_there(routing: Namespace, 
     netlink.add_address(Vip(IPv4Address("10.0.1.100"), 24, "eth0"))
     local = shown(routing, "route", "show", "table", "1234", "type", "local")
     assert "10.0.1.100" in {one["dst"] for one in local}
+
+
+def test_adverts_are_heard_and_sent_by_an_interface_in_a_vrf(routing: Namespace) -> None:
+    vrf(routing)
+    own, other, group = IPv4Address("10.0.1.11"), IPv4Address("10.0.1.12"), IPv4Address("224.0.0.18")
+    pdu = b"\x31\x05\x64\0\0\x64\0\0"
+    header = bytes.fromhex("45c0001c0001 0000 ff70") + b"\0\0" + other.packed + group.packed
+    header = header[:10] + checksum(header).to_bytes(2) + header[12:]
+    ours = Raw4("eth0", (), (group,))
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800)) as wire:
+        wire.bind(("peer0", 0x0800))
+        wire.settimeout(2)
+        wire.send(bytes.fromhex("01005e000012 02000000000b 0800") + header + pdu)
+        assert select.select([ours], [], [], 2)[0]
+        assert ours.receive() == header + pdu
+        for destination in (group, other):
+            routing.ip(f"neigh replace {other} lladdr 02:00:00:00:00:0b dev eth0")
+            kind = Transport.MULTICAST if destination == group else Transport.UNICAST
+            voice = AdvertSocket("eth0", own, destination, kind)
+            voice.send(pdu)
+            voice.close()
+            assert wire.recv(2048)[26:42] == own.packed + destination.packed + pdu
+    ours.close()
 
 
 def test_without_a_vrf_the_table_is_the_main_one(routing: Namespace, netlink: Netlink) -> None:

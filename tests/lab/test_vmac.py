@@ -13,8 +13,9 @@ from tests.lab.netns import Namespace, why_not
 from firstmate.linux import vmac
 from firstmate.linux.interfaces import read_host_facts
 from firstmate.linux.netlink import Link, Netlink
+from firstmate.linux.sockets import AdvertSocket
 from firstmate.model.addresses import Address
-from firstmate.model.plan import Vip, Vmac
+from firstmate.model.plan import Transport, Vip, Vmac
 
 WHY_NOT = why_not()
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
@@ -51,6 +52,24 @@ def test_its_settings(space: Namespace, netlink: Netlink) -> None:
     for family, settings in wanted.items():
         for name, value in settings.items():
             assert setting(f"{family}/conf/vrrp.255/{name}") == value
+
+
+def test_it_speaks_ipv6_where_new_interfaces_do_not(space: Namespace, netlink: Netlink) -> None:
+    Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
+    link = vmac.prepare(netlink, V6, "eth0")
+    netlink.add_address(Vip(IP6, 64, V6.name))
+    assert {one.ip for one in netlink.addresses() if one.index == link.index} == {IP6}
+
+
+def test_it_is_in_the_vrf_of_its_parent(space: Namespace, netlink: Netlink) -> None:
+    try:
+        space.ip("link add blue type vrf table 1234")
+    except AssertionError as error:
+        pytest.skip(f"this kernel has no VRF: {error}")
+    space.ip("link set blue up", "link set eth0 master blue")
+    assert vmac.prepare(netlink, V4, "eth0").master == netlink.link("blue").index
+    space.ip("link set eth0 nomaster")
+    assert vmac.prepare(netlink, V4, "eth0").master == 0
 
 
 def test_ours_is_taken_over_with_what_is_on_it(space: Namespace, netlink: Netlink) -> None:
@@ -121,12 +140,12 @@ def wire(space: Namespace) -> Iterator[socket.socket]:
     """Frames of every kind at the other end of the cable."""
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as end:
         end.bind(("peer0", 3))
-        end.settimeout(0.5)
+        end.settimeout(0.3)
         yield end
 
 
 def who_answers(wire: socket.socket, ip: Address) -> set[str]:
-    """The MACs that claim the address when it is asked for; waits until nobody has said anything for half a second."""
+    """The MACs that claim the address when it is asked for; waits until nobody has said anything for a while."""
     mac = wire.getsockname()[4]
     if isinstance(ip, IPv4Address):
         body = bytes.fromhex("0001080006040001") + mac + ASKER.packed + bytes(6) + ip.packed
@@ -159,6 +178,23 @@ def solicitation(ip: IPv6Address, mac: bytes) -> bytes:
     icmp = icmp[:2] + (~((total & 0xFFFF) + (total >> 16)) & 0xFFFF).to_bytes(2) + icmp[4:]
     header = b"\x60\0\0\0" + len(icmp).to_bytes(2) + b"\x3a\xff" + source.packed + group.packed
     return b"\x33\x33" + group.packed[12:] + mac + b"\x86\xdd" + header + icmp
+
+
+def test_adverts_that_leave_by_it_come_from_the_virtual_mac(
+    space: Namespace, netlink: Netlink, wire: socket.socket
+) -> None:  # C13
+    """By the macvlan, and from the address of its parent: it has none of its own."""
+    vmac.prepare(netlink, V4, "eth0")
+    space.ip(f"neigh replace {ASKER} lladdr 02:00:00:00:00:07 dev {V4.name}")
+    for transport, destination in ((Transport.MULTICAST, IPv4Address("224.0.0.18")), (Transport.UNICAST, ASKER)):
+        voice = AdvertSocket(V4.name, IPv4Address("10.0.1.11"), destination, transport)
+        voice.send(b"advert")
+        voice.close()
+        frame = wire.recv(2048)
+        while frame[12:14] != b"\x08\0":
+            frame = wire.recv(2048)
+        assert frame[6:12].hex(":") == VIRTUAL
+        assert (frame[26:34], frame[34:]) == (IPv4Address("10.0.1.11").packed + destination.packed, b"advert")
 
 
 @pytest.mark.parametrize(("one", "ip"), [(V4, IP), (V6, IP6)], ids=["IPv4", "IPv6"])

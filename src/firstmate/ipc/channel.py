@@ -5,7 +5,7 @@ from typing import Any
 
 from firstmate.model import jsonable
 
-MESSAGE_OCTETS_MAX = 180_000  # below the default socket buffer; a snapshot of 200 virtual routers fits
+MESSAGE_OCTETS_MAX = 180_000  # below the default socket buffer; a snapshot of 32 virtual routers is a quarter
 MESSAGES_AT_ONCE = 256  # then the loop turns to other things
 
 

@@ -87,6 +87,22 @@ def claims_of(family: int, addresses: Sequence[bytes]) -> Program:
     return (*head, load, *tests, (_RETURN, 0, 0, 0 if numbers else KEEP))
 
 
+SKF_NET_OFF = 0xFFF0_0000  # from here on `k` counts from the IP header, where the socket begins behind it
+SOURCES_MAX = 512  # peers that are told apart from strangers
+
+
+def from_sources(family: int, sources: Sequence[bytes], *, wanted: bool) -> Program:
+    """On a raw socket: only packets from these addresses, or all but them; of IPv6 the last four octets are compared.
+
+    Two IPv6 addresses that end alike are taken for each other: that sorts them, nothing more.
+    """
+    numbers = sorted({int.from_bytes(source[-4:]) for source in sources})[:SOURCES_MAX]
+    load = (_LOAD_WORD, 0, 0, 12 if family == 4 else SKF_NET_OFF + 20)
+    verdict = KEEP if wanted else 0
+    tests = [step for number in numbers for step in ((_IF_EQUAL, 0, 1, number), (_RETURN, 0, 0, verdict))]
+    return (load, *tests, (_RETURN, 0, 0, KEEP - verdict))
+
+
 def attach(end: socket.socket, program: Program) -> None:
     """Let only what the program returns KEEP for into the socket. Raises `OSError`."""
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *one) for one in program))

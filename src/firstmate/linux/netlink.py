@@ -195,12 +195,15 @@ class Netlink:
         encode = addresses.encode if kind == addresses.RTM_NEWADDR else addresses.encode_key
         places: list[Vip | OSError] = []
         requests = []
+        indices: dict[str, int] = {}
         for vip in vips:
             try:
-                requests.append((kind, flags, encode(vip, interface_index(vip.dev))))
-                places.append(vip)
+                index = indices.get(vip.dev) or indices.setdefault(vip.dev, interface_index(vip.dev))
             except OSError as error:
                 places.append(error)
+                continue
+            requests.append((kind, flags, encode(vip, index)))
+            places.append(vip)
         done = iter(self.questions.ask_all(requests))
         return [place if isinstance(place, OSError) else _explained(next(done), place) for place in places]
 

@@ -40,6 +40,11 @@ def enter_net_namespace(name: str) -> None:
         os.close(fd)
 
 
+def utc_us() -> Micros:
+    """The time of day, since 1970."""
+    return time.time_ns() // 1000
+
+
 def become_realtime() -> bool:
     """SCHED_RR, or a high nice value where that is refused. True when it is real-time."""
     try:

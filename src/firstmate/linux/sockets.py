@@ -1,77 +1,106 @@
-"""Raw sockets of protocol 112, one an interface (`reference/vrrp.md` section 1.1)."""
+"""Sockets that send adverts: one for each way, bound to its source and interface (`reference/vrrp.md` section 1.1)."""
 
 import socket
 import struct
-from ipaddress import IPv4Address
+from typing import TypeAlias
 
 from firstmate.linux.bpf import NOTHING, attach
-from firstmate.linux.netlink import interface_index
+from firstmate.linux.rtnetlink import interface_index
 from firstmate.model.addresses import Address
+from firstmate.model.plan import Transport
+from firstmate.vrrp.packet import PROTOCOL, TOS
 
-PROTOCOL_VRRP = 112
-TTL = 255
-TOS_INTERNETWORK_CONTROL = 0xC0
 PRIORITY_CONTROL = 7  # TC_PRIO_CONTROL, ahead of bulk traffic in the queue
-GROUP = IPv4Address("224.0.0.18")
-RECEIVE_OCTETS = 65_535  # no IPv4 packet is longer
-RECEIVE_BUFFER_OCTETS = 1 << 18  # a second of adverts from many; a flood beyond is dropped by the kernel
 
 SO_BINDTODEVICE = getattr(socket, "SO_BINDTODEVICE", 25)
-IP_PKTINFO = 8
+IP_FREEBIND, IPV6_FREEBIND = 15, 78
 IP_MTU_DISCOVER, IP_PMTUDISC_DONT = 10, 0
+IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT = 23, 0
+
+SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 
 
-class VrrpSocket:
-    """Sends adverts on one interface, and receives them unless `listens` is False.
+class AdvertSocket:
+    """Sends adverts from one source to one destination; the kernel computes nothing but the IP header.
 
-    Raises `PermissionError` without CAP_NET_RAW, `OSError` (ENODEV) without the interface.
+    `whole`: what is sent are complete IPv4 packets (AH). UDP needs no capability, the others CAP_NET_RAW
+    (`PermissionError`). Raises `OSError` (ENODEV) without the interface.
     """
 
-    def __init__(self, interface: str, *, listens: bool = True) -> None:
+    def __init__(
+        self,
+        interface: str,
+        source: Address,
+        destination: Address,
+        transport: Transport,
+        *,
+        port: int = 0,
+        ttl: int = 255,
+        whole: bool = False,
+    ) -> None:
         self.interface = interface
-        self._index = interface_index(interface)
-        kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-        self._socket = socket.socket(socket.AF_INET, kind, PROTOCOL_VRRP)
+        family = socket.AF_INET if source.version == 4 else socket.AF_INET6
+        kind = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+        if transport is Transport.UDP:
+            self._socket = socket.socket(family, socket.SOCK_DGRAM | kind)
+        else:
+            self._socket = socket.socket(family, socket.SOCK_RAW | kind, socket.IPPROTO_RAW if whole else PROTOCOL)
         try:
-            self._configure()
-            if listens:
-                self._join_group()
-            else:
-                attach(self._socket, NOTHING)  # nothing is queued for a socket that nobody reads
+            attach(self._socket, NOTHING)  # nothing is queued for a socket that nobody reads
+            self._configure(source, ttl, raw=transport is not Transport.UDP)
+            self._destination = socket_address(destination, port, interface)
         except OSError:
             self._socket.close()
             raise
 
-    def fileno(self) -> int:
-        return self._socket.fileno()
+    def send(self, pdu: bytes) -> None:
+        """Send one PDU. Raises `OSError`; `BlockingIOError` when the queue is full: never waits."""
+        self._socket.sendto(pdu, self._destination)
 
     def close(self) -> None:
         self._socket.close()
 
-    def send(self, pdu: bytes, source: Address, destination: Address) -> None:
-        """Send one PDU. Raises `OSError`; `BlockingIOError` when the queue is full: never waits."""
-        chosen = struct.pack("=i4s4s", self._index, source.packed, b"\0\0\0\0")  # in_pktinfo
-        self._socket.sendmsg([pdu], [(socket.IPPROTO_IP, IP_PKTINFO, chosen)], 0, (str(destination), 0))
+    def _configure(self, source: Address, ttl: int, *, raw: bool) -> None:
+        mark(self._socket, source.version, ttl)
+        if raw:
+            bind_to_device(self._socket, self.interface)
+        index = interface_index(self.interface)
+        if source.version == 4:
+            ip = socket.IPPROTO_IP
+            self._socket.setsockopt(ip, IP_FREEBIND, 1)
+            self._socket.setsockopt(ip, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
+            self._socket.setsockopt(ip, socket.IP_MULTICAST_TTL, ttl)
+            self._socket.setsockopt(ip, socket.IP_MULTICAST_LOOP, 0)
+            self._socket.setsockopt(ip, socket.IP_MULTICAST_IF, struct.pack("=8xi", index))  # ip_mreqn
+        else:
+            ip = socket.IPPROTO_IPV6
+            self._socket.setsockopt(ip, IPV6_FREEBIND, 1)  # a virtual router's macvlan has not the source that we use
+            self._socket.setsockopt(ip, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT)
+            self._socket.setsockopt(ip, socket.IPV6_MULTICAST_HOPS, ttl)
+            self._socket.setsockopt(ip, socket.IPV6_MULTICAST_LOOP, 0)
+            self._socket.setsockopt(ip, socket.IPV6_MULTICAST_IF, index)
+        self._socket.bind(socket_address(source, 0, self.interface))
 
-    def receive(self) -> bytes | None:
-        """One whole IPv4 packet, header included, or None when there is no more. Raises `OSError`."""
-        try:
-            return self._socket.recv(RECEIVE_OCTETS)
-        except BlockingIOError:
-            return None
 
-    def _configure(self) -> None:
-        ip = socket.IPPROTO_IP
-        self._socket.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, self.interface.encode() + b"\0")
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, PRIORITY_CONTROL)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_OCTETS)
-        self._socket.setsockopt(ip, socket.IP_TTL, TTL)
-        self._socket.setsockopt(ip, socket.IP_TOS, TOS_INTERNETWORK_CONTROL)
-        self._socket.setsockopt(ip, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
-        self._socket.setsockopt(ip, socket.IP_MULTICAST_TTL, TTL)
-        self._socket.setsockopt(ip, socket.IP_MULTICAST_LOOP, 0)
+def mark(end: socket.socket, family: int, ttl: int) -> None:
+    """Network control traffic, with this TTL or hop limit in unicast."""
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, PRIORITY_CONTROL)
+    if family == 4:
+        end.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+        end.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, TOS)
+    else:
+        end.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
+        end.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, TOS)
 
-    def _join_group(self) -> None:
-        """Also where we use unicast: a router that advertises our VRID to the group is refused, and told of."""
-        membership = struct.pack("=4s4si", GROUP.packed, b"\0\0\0\0", self._index)  # ip_mreqn
-        self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
+
+def bind_to_device(end: socket.socket, interface: str) -> None:
+    """Raises `OSError` (ENODEV) without the interface."""
+    end.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, interface.encode() + b"\0")
+
+
+def socket_address(ip: Address, port: int, interface: str) -> SocketAddress:
+    """What sockets take; a link-local address is one of its interface."""
+    if ip.version == 4:
+        return str(ip), port
+    local = ip.is_link_local or ip.is_multicast
+    return str(ip), port, 0, interface_index(interface) if local else 0

@@ -11,6 +11,7 @@ from firstmate.linux.netlink import Link, Netlink
 from firstmate.linux.rtnetlink import NLM_F_CREATE, NLM_F_EXCL
 from firstmate.model.plan import Vmac
 
+MAC_IPV6 = bytes.fromhex("00005e0002")
 RP_FILTER_LOOSE = 2
 ARP_ANNOUNCE_BEST = 2
 # ARP only for addresses that are on the macvlan; a packet from one of our own addresses is no forgery. `arp_filter`
@@ -38,12 +39,13 @@ def prepare(netlink: Netlink, vmac: Vmac, parent: str) -> Link:
     if found is None:
         body = links.encode_macvlan(vmac.name, base.index, mac)
         netlink.questions.ask(links.RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body)
-    index = netlink.link(vmac.name).index
-    netlink.questions.ask(links.RTM_NEWLINK, 0, links.encode_ours(index))
-    if base.master and netlink.vrf_table(parent):
-        netlink.questions.ask(links.RTM_NEWLINK, 0, links.encode_master(index, base.master))
-    _configure(vmac.name, parent)
-    netlink.questions.ask(links.RTM_NEWLINK, 0, links.encode_up(index))
+    made = netlink.link(vmac.name)
+    netlink.questions.ask(links.RTM_NEWLINK, 0, links.encode_ours(made.index))
+    vrf = base.master if netlink.vrf_table(parent) else 0
+    if made.master != vrf:
+        netlink.questions.ask(links.RTM_NEWLINK, 0, links.encode_master(made.index, vrf))
+    _configure(vmac.name, parent, inet6=mac.startswith(MAC_IPV6))
+    netlink.questions.ask(links.RTM_NEWLINK, 0, links.encode_up(made.index))
     return netlink.link(vmac.name)
 
 
@@ -78,7 +80,7 @@ def _half_made(found: Link, base: Link, mac: bytes) -> bool:
     return found.kind == "macvlan" and not found.admin_up and (found.mac, found.parent) == (mac, base.index)
 
 
-def _configure(name: str, parent: str) -> None:
+def _configure(name: str, parent: str, *, inet6: bool) -> None:
     for setting, value in _IPV4.items():
         sysctl.write("ipv4", name, setting, value)
     # The way back to most hosts leads over the parent. The kernel takes the greater of `all` and the interface's own
@@ -88,7 +90,9 @@ def _configure(name: str, parent: str) -> None:
     for setting, value in _PARENT.items():
         if sysctl.read("ipv4", parent, setting) < value:
             sysctl.write("ipv4", parent, setting, value)
-    for setting, value in _IPV6.items():
+    # A host may have IPv6 on chosen interfaces only; one that is new gets the default.
+    wanted = _IPV6 | {"disable_ipv6": 0} if inet6 else _IPV6
+    for setting, value in wanted.items():
         try:
             sysctl.write("ipv6", name, setting, value)
         except FileNotFoundError:

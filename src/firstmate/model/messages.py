@@ -3,7 +3,7 @@
     pulse -> ops          Snapshot each second and on request (then all virtual routers); Transition; Notice
     ops -> pulse          FactChanged, Beat, WantSnapshot; Drained, the last step of a planned handover
     supervisor -> pulse   FactChanged (down only: the process is gone); Park, the first step of a handover
-    pulse -> supervisor   Will: what to say for pulse when it is killed
+    pulse -> supervisor   Will: what to say for pulse when it is killed; Bequeathed: one virtual router's part of it
     supervisor -> ops     ChildStarted, ChildExited, HandOver
     ops -> supervisor     StartHaproxy (which also reloads), KillHaproxy
 
@@ -206,10 +206,21 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Will:
-    """What the supervisor does at once when pulse dies without a word; replaces the one before."""
+    """What the supervisor does at once when pulse dies without a word.
+
+    By itself it is pulse's first message, which is empty and replaces all of a predecessor's.
+    """
 
     bequests: tuple[Bequest, ...]
     holdings: tuple[Holding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bequeathed:
+    """The part of the will that is about one virtual router; replaces that part of before."""
+
+    router: str
+    will: Will
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,5 +262,6 @@ class KillHaproxy:
 FromPulse: TypeAlias = Snapshot | Transition | Notice
 ToPulse: TypeAlias = FactChanged | Beat | WantSnapshot | Drained
 ToPulseFromSupervisor: TypeAlias = FactChanged | Park
+FromPulseToSupervisor: TypeAlias = Will | Bequeathed
 FromSupervisor: TypeAlias = ChildStarted | ChildExited | HandOver
 ToSupervisor: TypeAlias = StartHaproxy | KillHaproxy

@@ -1,18 +1,18 @@
-"""Carries what `vrrp` decided to the network: adverts, addresses, gratuitous ARP."""
+"""Carries what `vrrp` decided to the network: adverts, addresses, routes, rules, gratuitous ARP."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
 
-from firstmate.linux.neighbours import Announcer
-from firstmate.linux.netlink import IfAddress, Link, Netlink, News
-from firstmate.linux.sockets import VrrpSocket
-from firstmate.model.addresses import Address
-from firstmate.model.messages import FactChanged
-from firstmate.model.plan import Plan, Vip, VrrpPlan
+from firstmate.linux import vmac
+from firstmate.linux.addresses import IfAddress
+from firstmate.linux.netlink import Netlink
+from firstmate.linux.sockets import AdvertSocket
+from firstmate.model.plan import Plan, Route, Rule, Vip
 from firstmate.model.units import S, Micros
+from firstmate.pulse.heralds import Heralds
+from firstmate.pulse.surroundings import Surroundings
 from firstmate.vrrp.member import Action, Announce, Claim, Release
 from firstmate.vrrp.sender import Transmit
-from firstmate.vrrp.tracking import link_fact
 
 REPAIR_US: Micros = 1 * S  # how often an address that is missing is put back
 NO_ADDRESS = IPv4Address("0.0.0.0")  # noqa: S104 - nothing is bound; no interface has it
@@ -20,203 +20,194 @@ COMPLAINTS_MAX = 16  # kept until they are fetched; more of the same help nobody
 
 
 class Courier:
-    """Owns pulse's sockets. What the kernel refuses is counted in `failures` and told by `complaints`."""
+    """Owns the sockets that speak. What the kernel refuses is counted in `failures` and told by `complaints`."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, netlink: Netlink, surroundings: Surroundings) -> None:
         self.plan = plan
-        self.netlink = Netlink(watch=True)
-        self.vrrp: dict[str, VrrpSocket] = {}
         self.failures = 0
         self.complaints: list[str] = []
-        self._arp: dict[str, Announcer] = {}
-        self._links: dict[int, Link] = {}
-        self._addresses: set[tuple[int, Address]] = set()
+        self.heralds = Heralds(plan, self.count_failure)
+        self._netlink, self._surroundings = netlink, surroundings
+        self._ways: dict[str, AdvertSocket] = {}  # by Transmit.wire
+        self._send: dict[str, Callable[[bytes], None]] = {}
         self._wanted: dict[str, list[Vip]] = {}  # by router: claimed and not released
+        self._laid: dict[str, tuple[list[Route], list[Rule]]] = {}  # the same of routes and rules
 
     @property
     def held(self) -> set[str]:
         """Routers whose every address is on its interface, as the kernel said last."""
-        return {name for name, vips in self._wanted.items() if all(self._is_there(vip) for vip in vips)}
+        holds = self._surroundings.holds
+        return {name for name, vips in self._wanted.items() if all(holds(vip) for vip in vips)}
 
-    def look(self) -> None:
-        """Read links and addresses anew; open the sockets that can be opened.
-
-        Raises `PermissionError` without CAP_NET_RAW.
-        """
-        self._links = {link.index: link for link in self.netlink.links()}
-        self._addresses = {(address.index, address.ip) for address in self.netlink.addresses()}
-        self._open_sockets()
+    @property
+    def vips(self) -> list[Vip]:
+        """Every address that we hold, or should."""
+        return [vip for vips in self._wanted.values() for vip in vips]
 
     def check_rights(self) -> None:
         """Raises `PermissionError` when addresses may not be changed here: a MASTER without them serves nobody."""
+        if not any(one.vips or one.routes or one.rules for one in self.plan.routers):
+            return
         try:
-            self.netlink.remove_address(Vip(NO_ADDRESS, 32, "lo"))
+            self._netlink.remove_address(Vip(NO_ADDRESS, 32, "lo"))
         except PermissionError:
             raise
         except OSError:
             return  # the kernel has looked for it, so it would have removed it
 
-    def leftovers(self) -> list[tuple[str, IfAddress]]:
-        """Interface and address of all that carries our mark: at start, a killed predecessor's."""
-        names = {link.index: link.name for link in self._links.values()}
-        return [(names[one.index], one) for one in self.netlink.addresses() if one.marked and one.index in names]
+    def leftovers(self) -> list[IfAddress]:
+        """All addresses that carry our mark: at start, a killed predecessor's."""
+        found = self._netlink.addresses()
+        return [one for one in found if one.marked and self._surroundings.name_of(one.index)]
 
-    def remove(self, interface: str, address: IfAddress) -> None:
-        try:
-            self.netlink.remove_address(Vip(address.ip, address.prefix, interface))
-        except OSError as error:
-            self._complain(f"{interface}: {address.ip} left by a predecessor cannot be removed: {error.strerror}")
+    def remove_leftovers(self, found: Iterable[IfAddress]) -> None:
+        """These addresses, and every rule and route with our mark."""
+        for leftover in (*self._netlink.leftover_rules(), *self._netlink.leftover_routes()):
+            self._try(f"{leftover} of a predecessor stays", self._netlink.remove_leftover, leftover)
+        for address in found:
+            interface = self._surroundings.name_of(address.index)
+            text = f"{interface}: {address.ip} left by a predecessor cannot be removed"
+            self._try(text, self._netlink.remove_address, Vip(address.ip, address.prefix, interface))
 
-    def link_facts(self, now_us: Micros) -> list[FactChanged]:
-        """One fact for each interface that adverts use."""
-        facts = {}
+    def prepare_vmacs(self, interfaces: Iterable[str]) -> None:
+        """Have every macvlan of the plan on these interfaces; remove those of an earlier plan."""
+        there, wanted = set(interfaces), {one.vmac.name for one in self.plan.routers if one.vmac}
         for router in self.plan.routers:
-            why = self._why_link_down(router)
-            name = link_fact(router.interface)
-            if name not in facts or why:
-                facts[name] = FactChanged(name, up=not why, why=why, at_us=now_us)
-        return list(facts.values())
+            if router.vmac is not None and router.interface in there:
+                text = f"{router.vmac.name}: cannot be made on {router.interface}"
+                self._try(text, vmac.prepare, self._netlink, router.vmac, router.interface)
+        for link in vmac.leftovers(self._netlink):
+            if link.name not in wanted:
+                self._try(f"{link.name}: cannot be removed", vmac.remove, self._netlink, link.name)
 
-    def hear_news(self) -> bool:
-        """Take in what netlink tells; True when something that we use changed."""
-        try:
-            news = list(self.netlink.news())
-        except OSError:  # news was lost
-            self.look()
-            return True
-        for item in news:
-            self._learn(item)
-        if any(isinstance(item, Link) for item in news):
-            self._open_sockets()
-        return bool(news)
+    def remove_vmacs(self) -> None:
+        for router in self.plan.routers:
+            if router.vmac is not None:
+                text = f"{router.vmac.name}: cannot be removed"
+                self._try(text, vmac.remove, self._netlink, router.vmac.name)
 
-    def carry(self, actions: Iterable[Action]) -> None:
-        for action in actions:
-            match action:
-                case Transmit():
-                    self._transmit(action)
-                case Claim(router, vips):
-                    known = self._wanted.setdefault(router, [])
-                    known += [vip for vip in vips if vip not in known]
-                    self._put(vips)
-                case Release(router, vips):
-                    self._wanted[router] = [vip for vip in self._wanted.get(router, []) if vip not in vips]
-                    if not self._wanted[router]:
-                        del self._wanted[router]
-                    self._take(vips)
-                case Announce(_, vips, rounds):
-                    self._announce(vips, rounds)
+    def carry(self, action: Action) -> None:
+        match action:
+            case Transmit():
+                self._transmit(action)
+            case Claim():
+                self._claim(action)
+            case Release():
+                self._release(action)
+            case Announce(_, vips, rounds):
+                self.heralds.announce(vips, rounds)
 
     def repair(self) -> list[Vip]:
         """Put back what somebody else took from the interface; returns what is there again."""
-        missing = [vip for vips in self._wanted.values() for vip in vips if not self._is_there(vip)]
+        holds = self._surroundings.holds
+        missing = [vip for vip in self.vips if not holds(vip)]
         self._put(missing)
-        return [vip for vip in missing if self._is_there(vip)]
+        for routes, rules in self._laid.values():
+            self._lay(routes, rules)
+        return [vip for vip in missing if holds(vip)]
 
     def adopt(self, plan: Plan) -> None:
-        """Use the interfaces of a changed plan; sockets of others are closed."""
         self.plan = plan
-        for vrrp in self.vrrp.values():
-            vrrp.close()
-        self.vrrp.clear()
-        self._open_sockets()
+        self.heralds.adopt(plan)
+        for way in list(self._ways):
+            self._lose_way(way)
+
+    def lose(self, interface: str) -> None:
+        """It is gone, or has another MAC: sockets on it are of no use any more."""
+        self.heralds.lose(interface)
+        for way in [way for way, end in self._ways.items() if end.interface == interface]:
+            self._lose_way(way)
 
     def take_complaints(self) -> list[str]:
         complaints, self.complaints = self.complaints, []
         return complaints
 
-    def _open_sockets(self) -> None:
-        there = {link.name for link in self._links.values()}
-        for name in set(self.vrrp) - there:
-            self.vrrp.pop(name).close()
-        for name in set(self._arp) - there:
-            self._arp.pop(name).close()
-        for name in {router.interface for router in self.plan.routers} & there - set(self.vrrp):
-            try:
-                self.vrrp[name] = VrrpSocket(name)
-            except PermissionError:
-                raise
-            except OSError as error:
-                self._complain(f"{name}: no VRRP socket: {error.strerror}")
+    def count_failure(self) -> None:
+        self.failures += 1
 
-    def _why_link_down(self, router: VrrpPlan) -> str:
-        link = next((link for link in self._links.values() if link.name == router.interface), None)
-        if link is None:
-            return "there is no such interface"
-        if not link.up:
-            return "carrier lost, or set down"
-        if (link.index, router.source) not in self._addresses:
-            return f"it has no address {router.source} any more"
-        return "" if router.interface in self.vrrp else "its VRRP socket could not be opened"
-
-    def _learn(self, item: News) -> None:
-        match item:
-            case Link(gone=True):
-                self._links.pop(item.index, None)
-                self._forget(item.name)
-            case Link():
-                before = self._links.get(item.index)
-                self._links[item.index] = item
-                if before is not None and before.mac != item.mac:
-                    self._forget_arp(item.name)
-            case IfAddress(gone=True):
-                self._addresses.discard((item.index, item.ip))
-            case IfAddress():
-                self._addresses.add((item.index, item.ip))
-
-    def _forget(self, interface: str) -> None:
-        """An interface is gone; should one of this name return, it needs new sockets."""
-        if interface in self.vrrp:
-            self.vrrp.pop(interface).close()
-        self._forget_arp(interface)
-
-    def _forget_arp(self, interface: str) -> None:
-        if interface in self._arp:
-            self._arp.pop(interface).close()
-
-    def _is_there(self, vip: Vip) -> bool:
-        return any(link.name == vip.dev and (link.index, vip.ip) in self._addresses for link in self._links.values())
-
-    def _transmit(self, action: Transmit) -> None:
-        try:
-            self.vrrp[action.interface].send(action.pdu, action.source, action.destination)
-        except (OSError, KeyError):
-            self.failures += 1  # a link that is down is told of by its fact
-
-    def _put(self, vips: Iterable[Vip]) -> None:
-        for vip in vips:
-            try:
-                self.netlink.add_address(vip)
-            except OSError as error:
-                self._complain(f"{vip.dev}: cannot add {vip.ip}: {error.strerror}")
-                continue
-            self._remember(vip)
-
-    def _remember(self, vip: Vip) -> None:
-        """The kernel has said yes; its news comes later."""
-        for link in self._links.values():
-            if link.name == vip.dev:
-                self._addresses.add((link.index, vip.ip))
-
-    def _take(self, vips: Iterable[Vip]) -> None:
-        for vip in vips:
-            try:
-                self.netlink.remove_address(vip)
-            except OSError as error:
-                self._complain(f"{vip.dev}: cannot remove {vip.ip}: {error.strerror}")
-
-    def _announce(self, vips: tuple[Vip, ...], rounds: int) -> None:
-        for _ in range(rounds):
-            for vip in vips:
-                try:
-                    if vip.dev not in self._arp:
-                        self._arp[vip.dev] = Announcer(vip.dev)
-                    self._arp[vip.dev].announce(vip.ip)
-                except OSError:
-                    self.failures += 1
-                    self._forget_arp(vip.dev)
-
-    def _complain(self, text: str) -> None:
+    def complain(self, text: str) -> None:
         self.failures += 1
         if len(self.complaints) < COMPLAINTS_MAX:
             self.complaints.append(text)
+
+    def _transmit(self, action: Transmit) -> None:
+        try:
+            send = self._send.get(action.wire)
+            if send is None:
+                send = self._open_way(action)
+            send(action.pdu)
+        except BlockingIOError:
+            self.failures += 1
+        except OSError:
+            self.failures += 1  # a link that is down is told of by its fact
+            self._lose_way(action.wire)
+
+    def _open_way(self, action: Transmit) -> Callable[[bytes], None]:
+        way = self._ways[action.wire] = AdvertSocket(
+            action.interface,
+            action.source,
+            action.destination,
+            action.transport,
+            port=action.port,
+            ttl=action.ttl,
+            whole=action.whole,
+        )
+        self._send[action.wire] = way.send
+        return way.send
+
+    def _lose_way(self, wire: str) -> None:
+        self._send.pop(wire, None)
+        if wire in self._ways:
+            self._ways.pop(wire).close()
+
+    def _claim(self, claim: Claim) -> None:
+        known = self._wanted.setdefault(claim.router, [])
+        known += [vip for vip in claim.vips if vip not in known]
+        self._put(claim.vips)
+        if claim.routes or claim.rules:
+            routes, rules = self._laid.setdefault(claim.router, ([], []))
+            routes += [route for route in claim.routes if route not in routes]
+            rules += [rule for rule in claim.rules if rule not in rules]
+            self._lay(claim.routes, claim.rules)
+
+    def _release(self, release: Release) -> None:
+        self.heralds.silence(release.vips)
+        routes, rules = self._laid.get(release.router, ([], []))
+        self._laid[release.router] = (
+            [route for route in routes if route not in release.routes],
+            [rule for rule in rules if rule not in release.rules],
+        )
+        if not any(self._laid[release.router]):
+            del self._laid[release.router]
+        for rule in reversed(release.rules):
+            self._try(f"a rule for table {rule.table} stays", self._netlink.remove_rule, rule)
+        for route in reversed(release.routes):
+            text = f"the route to {route.destination}/{route.prefix} stays"
+            self._try(text, self._netlink.remove_route, route)
+        self._wanted[release.router] = [vip for vip in self._wanted.get(release.router, []) if vip not in release.vips]
+        if not self._wanted[release.router]:
+            del self._wanted[release.router]
+        for vip, error in zip(release.vips, self._netlink.remove_addresses(release.vips), strict=True):
+            if error is not None:
+                self.complain(f"{vip.dev}: cannot remove {vip.ip}: {error.strerror}")
+
+    def _put(self, vips: Iterable[Vip]) -> None:
+        vips = list(vips)
+        for vip, error in zip(vips, self._netlink.add_addresses(vips), strict=True):
+            if error is None:
+                self._surroundings.remember(vip)
+            else:
+                self.complain(f"{vip.dev}: cannot add {vip.ip}: {error.strerror}")
+
+    def _lay(self, routes: Iterable[Route], rules: Iterable[Rule]) -> None:
+        for route in routes:
+            text = f"cannot add the route to {route.destination}/{route.prefix}"
+            self._try(text, self._netlink.add_route, route)
+        for rule in rules:
+            self._try(f"cannot add the rule for table {rule.table}", self._netlink.add_rule, rule)
+
+    def _try(self, otherwise: str, do: Callable[..., object], *what: object) -> None:
+        try:
+            do(*what)
+        except OSError as error:
+            self.complain(f"{otherwise}: {error.strerror}")

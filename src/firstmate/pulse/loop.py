@@ -1,6 +1,5 @@
 """pulse's loop: wake up, read the clock once, feed the router, carry what it decided, sleep till the deadline."""
 
-import os
 import select
 import signal
 import socket
@@ -10,37 +9,30 @@ from types import FrameType
 from typing import Protocol
 
 from firstmate.ipc.channel import Channel, EndOfChannel
-from firstmate.ipc.lifeline import Hello, Lifeline
-from firstmate.linux.process import clock_us
+from firstmate.ipc.lifeline import Lifeline
+from firstmate.linux.links import Link
+from firstmate.linux.listeners import Listener
+from firstmate.linux.netlink import Netlink
+from firstmate.linux.process import clock_us, utc_us
 from firstmate.model import jsonable
-from firstmate.model.messages import (
-    Beat,
-    Drained,
-    FactChanged,
-    Notice,
-    Park,
-    Snapshot,
-    Transition,
-    WantSnapshot,
-    Will,
-)
+from firstmate.model.messages import Beat, Drained, FactChanged, Park, WantSnapshot
 from firstmate.model.plan import Plan
-from firstmate.model.units import MS, S, Micros
+from firstmate.model.units import S, Micros
 from firstmate.pulse.courier import REPAIR_US, Courier
+from firstmate.pulse.ears import PACKETS_AT_ONCE, STRANGERS_AT_ONCE, Ears
 from firstmate.pulse.handover import Handover
+from firstmate.pulse.heralds import Rivals
+from firstmate.pulse.surroundings import Surroundings
+from firstmate.pulse.teller import Teller
 from firstmate.vrrp.instance import PeerGone, Signal
 from firstmate.vrrp.packet import BadAdvert
-from firstmate.vrrp.receive import unwrap
 from firstmate.vrrp.router import Action, Changed, Event, Noticed, Router
 
-SNAPSHOT_US: Micros = 1 * S
-SNAPSHOT_SOON_US: Micros = 50 * MS  # after news that people would miss for a second; bounded, whatever happens
-PACKETS_AT_ONCE = 64  # of one interface in one wake-up; then timers get their turn
 # And then a rest: a flood must not keep the processor, nor run a real-time process into RLIMIT_RTTIME.
 FLOOD_REST_S = 0.001
+BUSY_ADVERTS = 400  # so many in a second come in crowds: who rests a little reads many at once
+BUSY_REST_S = 0.0008
 SLEEP_MAX_US: Micros = 1 * S
-COMPLAIN_AGAIN_US: Micros = 60 * S  # what the kernel refuses each second is said once a minute
-COMPLAINTS_KNOWN_MAX = 256
 
 
 class HasFileno(Protocol):
@@ -54,18 +46,19 @@ class Loop:
 
     def __init__(self, plan: Plan, plan_file: str, ops: Channel, supervisor: Channel, *, realtime: bool) -> None:
         now_us = clock_us()
-        self._plan, self._plan_file, self._realtime = plan, plan_file, realtime
+        self._plan, self._plan_file = plan, plan_file
         self._ops, self._supervisor = ops, supervisor
+        self._netlink = Netlink(watch=True)
         self._router = Router(plan, now_us)
-        self._courier = Courier(plan)
+        self._around = Surroundings(self._netlink, plan)
+        self._courier = Courier(plan, self._netlink, self._around)
+        self._ears, self._rivals = Ears(plan), Rivals()
+        self._teller = Teller(plan, self._router, ops, supervisor, realtime=realtime)
         self._lifeline = _lifeline(plan)
         self._handover: Handover | None = None  # None: no planned handover is under way
-        self._beat = Beat(0)
-        self._will = Will((), ())
-        self._seq = 0
-        self._complained: dict[str, Micros] = {}  # what was said, and when
-        self._snapshot_at_us = self._repair_at_us = now_us
-        self._stopping = self._reloading = self._flooded = False
+        self._repair_at_us = now_us
+        self._heard = self._heard_before = 0  # adverts in this second, and in the one before
+        self._stopping = self._reloading = self._flooded = self._moved = False
         self._doorbell, self._bell = socket.socketpair()
         self._doorbell.settimeout(0)
         self._bell.settimeout(0)
@@ -78,12 +71,13 @@ class Loop:
         signal.signal(signal.SIGHUP, self._on_signal)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP, signal.SIGINT})  # held back by our parent until now
         now_us = clock_us()
+        self._router.utc_ahead_us = utc_us() - now_us
         self._courier.check_rights()
-        self._courier.look()
+        self._around.look()
+        self._open()
         self._release_leftovers()
-        self._supervisor.send(self._will)  # we are here, and have nothing to bequeath yet
-        for fact in self._courier.link_facts(now_us):
-            self._feed(fact, now_us)
+        self._teller.begin()
+        self._feed_facts(now_us)
         self._feed(Signal.STARTUP, now_us)
 
     def run(self, feed: Callable[[], None] = lambda: None) -> None:
@@ -92,21 +86,29 @@ class Loop:
             feed()
             ready = self._sleep()
             now_us = clock_us()
+            if self._router.signs:
+                self._router.utc_ahead_us = utc_us() - now_us
+            self._moved = False
             self._read(ready, now_us)
             self._keep_time(now_us)
+            if self._moved:
+                self._settle(now_us)
             if self._flooded:
                 self._flooded = False
                 time.sleep(FLOOD_REST_S)
-        self._feed(Signal.SHUTDOWN, clock_us())
-        self._send_snapshot(clock_us())
+        now_us = clock_us()
+        self._feed(Signal.SHUTDOWN, now_us)
+        self._courier.remove_vmacs()
+        self._tell(now_us, everything=True)
         if self._handover is not None:
             self._handover.finish()
         self._lifeline.close()
 
     def release(self) -> None:
         """`pulse --release`: take off what carries our mark and go."""
-        self._courier.look()
+        self._around.look()
         self._release_leftovers()
+        self._courier.remove_vmacs()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGHUP:
@@ -116,31 +118,35 @@ class Loop:
 
     def _sleep(self) -> set[int]:
         """Wait until something is readable or a deadline has come; returns the file numbers that are ready."""
+        if self._heard_before > BUSY_ADVERTS:
+            time.sleep(BUSY_REST_S)
         now_us = clock_us()
-        deadline_us = min(now_us + SLEEP_MAX_US, self._snapshot_at_us, self._lifeline.deadline_us)
-        if (router_us := self._router.deadline_us) is not None:
-            deadline_us = min(deadline_us, router_us)
+        deadline_us = min(now_us + SLEEP_MAX_US, self._teller.snapshot_at_us, self._lifeline.deadline_us)
+        for at_us in (self._router.deadline_us, self._courier.heralds.deadline_us, self._ears.deadline_us):
+            if at_us is not None and at_us < deadline_us:
+                deadline_us = at_us
         readers: list[HasFileno] = [
             self._doorbell,
             self._ops,
             self._supervisor,
-            *self._courier.vrrp.values(),
+            *self._ears.awake(now_us),
             *self._lifeline.readers(),
+            *self._rivals.readers(),
         ]
         if self._handover is not None:
             readers += self._handover.taps()
-        if self._courier.netlink.events is not None:
-            readers.append(self._courier.netlink.events)
+        if self._netlink.events is not None:
+            readers.append(self._netlink.events)
         wait_s = max(0, deadline_us - now_us) / S
         readable, writable, _ = select.select(readers, self._lifeline.writers(), [], wait_s)
         return {end.fileno() for end in readable} | {end.fileno() for end in writable}
 
     def _read(self, ready: set[int], now_us: Micros) -> None:
         """Adverts first: what was said while we slept counts before the timer that it would have reset."""
-        for vrrp in list(self._courier.vrrp.values()):
-            if vrrp.fileno() in ready:
-                self._hear_adverts(vrrp.receive, vrrp.interface, now_us)
-        if self._courier.netlink.events is not None and self._courier.netlink.events.fileno() in ready:
+        for listener in list(self._ears.listeners.values()):
+            if listener.fileno() in ready:
+                self._hear_adverts(listener, now_us)
+        if self._netlink.events is not None and self._netlink.events.fileno() in ready:
             self._hear_netlink(now_us)
         if self._supervisor.fileno() in ready:
             self._hear_supervisor(now_us)
@@ -149,7 +155,11 @@ class Loop:
         for peer in self._lifeline.handle(ready, now_us):
             self._feed(PeerGone(peer), now_us)
         if self._lifeline.take_arrivals():
-            self._snapshot_soon(now_us)  # it also tells the peer of ourselves
+            self._teller.soon(now_us)  # it also tells the peer of ourselves
+        for claim in self._rivals.read(ready, now_us):
+            mac = claim.mac.hex(":")
+            text = f"{mac} answers for {claim.ip}, which we hold: another host has this address too"
+            self._carry(self._router.notice("address-conflict", f"{claim.ip} {mac}", text, now_us), now_us)
         if self._handover is not None:
             self._handover.read()
         if self._doorbell.fileno() in ready:
@@ -161,39 +171,84 @@ class Loop:
         deadline_us = self._router.deadline_us
         if deadline_us is not None and deadline_us <= now_us:
             self._feed(Signal.TIMER, now_us)
+        self._courier.heralds.tick(now_us)
         if self._lifeline.deadline_us <= now_us:
             for peer in self._lifeline.tick(now_us):
                 self._feed(PeerGone(peer), now_us)
         if now_us >= self._repair_at_us:
-            self._repair_at_us = now_us + REPAIR_US
-            for vip in self._courier.repair():
-                text = f"{vip.ip} was not on {vip.dev} although we are MASTER: put back"
-                self._notice("address-missing", text, now_us)
-        if now_us >= self._snapshot_at_us:
-            self._send_snapshot(now_us)
+            self._repair(now_us)
+        if now_us >= self._teller.snapshot_at_us:
+            self._tell(now_us)
 
-    def _hear_adverts(self, receive: Callable[[], bytes | None], interface: str, now_us: Micros) -> None:
-        for _ in range(PACKETS_AT_ONCE):
+    def _repair(self, now_us: Micros) -> None:
+        """Once a second: what may have gone wrong without a word."""
+        self._repair_at_us = now_us + REPAIR_US
+        self._heard_before, self._heard = self._heard, 0
+        for vip in self._courier.repair():
+            self._teller.notice(
+                "address-missing", f"{vip.ip} was not on {vip.dev} although we are MASTER: put back", now_us
+            )
+        self._carry(self._router.look_around(now_us), now_us)
+        self._rivals.heed(self._courier.vips, now_us)
+        self._rivals.probe(now_us)
+
+    def _hear_adverts(self, listener: Listener, now_us: Micros) -> None:
+        router, said, receive = self._router, listener.said, listener.receive
+        for _ in range(STRANGERS_AT_ONCE if listener.strangers else PACKETS_AT_ONCE):
             try:
-                packet = receive()
+                received = receive()
             except OSError:
                 return  # the link went down: netlink says so
-            if packet is None:
+            if received is None:
                 return
-            try:
-                datagram = unwrap(packet, interface)
-            except BadAdvert as error:
-                self._router.count(error.reason.value)
+            self._heard += 1
+            whole = said(received)
+            if whole is not None and router.hear_again(whole, now_us):
                 continue
-            self._feed(datagram, now_us)
-            if self._router.take_new_master():
-                self._snapshot_soon(now_us)
+            if not self._ears.may_look(received, now_us):
+                continue
+            try:
+                datagram = listener.datagram(received)
+            except BadAdvert as error:
+                router.count(error.reason.value)
+                continue
+            self._carry(router.hear(datagram, now_us, whole), now_us)
+            if name := router.take_new_master():
+                self._teller.soon(now_us, name)
         self._flooded = True
+        self._ears.rest(listener, now_us)
 
     def _hear_netlink(self, now_us: Micros) -> None:
-        if self._courier.hear_news():
-            for fact in self._courier.link_facts(now_us):
-                self._feed(fact, now_us)
+        try:
+            news = list(self._netlink.news())
+        except OSError:  # news was lost
+            self._around.look()
+            self._open()
+        else:
+            for item in news:
+                if isinstance(item, Link):
+                    self._learn_link(item)
+                self._around.learn(item)
+            if any(isinstance(item, Link) for item in news):
+                self._open()
+        self._feed_facts(now_us)
+
+    def _learn_link(self, link: Link) -> None:
+        """One that is gone needs new sockets should it return, one with another MAC too."""
+        before = self._around.mac_of(link.name)
+        if link.gone:
+            self._ears.lose(link.name)
+        if link.gone or (before and before != link.mac):
+            self._courier.lose(link.name)
+            self._rivals.lose(link.name)
+
+    def _open(self) -> None:
+        self._courier.prepare_vmacs(self._around.interfaces)
+        self._ears.open(self._around.interfaces, self._courier.complain)
+
+    def _feed_facts(self, now_us: Micros) -> None:
+        for fact in self._around.facts(self._ears.hears_on, now_us):
+            self._feed(fact, now_us)
 
     def _hear_supervisor(self, now_us: Micros) -> None:
         try:
@@ -218,9 +273,9 @@ class Loop:
                 case FactChanged():
                     self._feed(message, now_us)
                 case Beat():
-                    self._beat = message
+                    self._teller.beat = message
                 case WantSnapshot():
-                    self._send_snapshot(now_us)
+                    self._tell(now_us, everything=True)
                 case Drained(parked_at_ns):
                     self._stopping = True
                     if self._handover is not None:
@@ -232,67 +287,46 @@ class Loop:
         try:
             self._handover = self._handover or Handover(self._plan)
         except OSError as error:
-            self._notice("kernel-refused", f"connections cannot be kept for the successor: {error.strerror}", now_us)
+            text = f"connections cannot be kept for the successor: {error.strerror}"
+            self._teller.notice("kernel-refused", text, now_us)
 
     def _feed(self, event: Event, now_us: Micros) -> None:
         self._carry(self._router.handle(event, now_us), now_us)
 
     def _carry(self, actions: Iterable[Action], now_us: Micros) -> None:
-        changed = False
         for action in actions:
             match action:
-                case Changed(router, vrid, was, is_, reason, epoch):
-                    changed = True
-                    self._seq += 1
-                    self._ops.send(Transition(self._seq, now_us, router, vrid, was, is_, reason, epoch))
+                case Changed():
+                    self._moved = True
+                    self._teller.changed(action, now_us)
                 case Noticed(code, text):
-                    self._notice(code, text, now_us)
+                    self._teller.notice(code, text, now_us)
                 case _:
-                    self._courier.carry((action,))
-        if changed:
-            self._leave_will()
-            self._send_snapshot(now_us)
+                    self._courier.carry(action)
 
-    def _snapshot_soon(self, now_us: Micros) -> None:
-        self._snapshot_at_us = min(self._snapshot_at_us, now_us + SNAPSHOT_SOON_US)
+    def _settle(self, now_us: Micros) -> None:
+        """Something changed state in this turn: the rest may wait until every advert and address is out."""
+        self._teller.bequeath()
+        self._rivals.heed(self._courier.vips, now_us)
 
-    def _leave_will(self) -> None:
-        will = self._router.will()
-        if will != self._will and self._supervisor.send(will):
-            self._will = will
-
-    def _notice(self, code: str, text: str, now_us: Micros) -> None:
-        self._seq += 1
-        self._ops.send(Notice(self._seq, now_us, code, text))
-
-    def _send_snapshot(self, now_us: Micros) -> None:
-        self._snapshot_at_us = now_us + SNAPSHOT_US
-        for text in self._courier.take_complaints():
-            if now_us - self._complained.get(text, -COMPLAIN_AGAIN_US) >= COMPLAIN_AGAIN_US:
-                self._complained[text] = now_us
-                self._notice("kernel-refused", text, now_us)
-        while len(self._complained) > COMPLAINTS_KNOWN_MAX:
-            del self._complained[next(iter(self._complained))]
-        self._seq += 1
-        routers = self._router.views(self._courier.held, now_us)
-        counters = dict(self._router.counters)
-        counters |= {"dropped_messages": self._ops.dropped, "kernel_failures": self._courier.failures}
-        facts = self._router.fact_views()
-        self._ops.send(
-            Snapshot(self._seq, now_us, os.getpid(), self._realtime, routers, facts, self._lifeline.views(), counters)
-        )
-        states = {view.name: view.state.value for view in routers}
-        priorities = {view.name: view.priority for view in routers}
-        hello = Hello(self._plan.node, self._plan.digest, states, priorities, self._beat.haproxy, self._beat.servers)
-        for peer in self._lifeline.say(hello, now_us):
+    def _tell(self, now_us: Micros, *, everything: bool = False) -> None:
+        self._teller.complain(self._courier.take_complaints(), now_us)
+        self._teller.bequeath()
+        counters = self._router.counters | {
+            "dropped_messages": self._ops.dropped,
+            "kernel_failures": self._courier.failures,
+            "flood_dropped": self._ears.dropped,
+        }
+        held = self._courier.held
+        self._teller.snapshot(held, self._lifeline.views(), counters, now_us, everything=everything)
+        for peer in self._lifeline.say(self._teller.hello(), now_us):
             self._feed(PeerGone(peer), now_us)
 
     def _release_leftovers(self) -> None:
-        """First the adverts with priority 0, then the addresses."""
-        found = self._courier.leftovers()
-        self._carry(self._router.release_leftovers({address.ip for _, address in found}, clock_us()), clock_us())
-        for interface, address in found:
-            self._courier.remove(interface, address)
+        """First the adverts with priority 0, then what is in the kernel."""
+        found, now_us = self._courier.leftovers(), clock_us()
+        self._carry(self._router.release_leftovers({address.ip for address in found}, now_us), now_us)
+        self._courier.remove_leftovers(found)
 
     def _reload(self, now_us: Micros) -> None:
         """Apply the new plan; the supervisor has checked it. One that cannot be read changes nothing."""
@@ -300,18 +334,22 @@ class Loop:
         try:
             plan = read_plan(self._plan_file)
         except (OSError, jsonable.BadJson) as error:
-            self._notice("reload-failed", f"the new plan cannot be read, the old one stands: {error}", now_us)
+            text = f"the new plan cannot be read, the old one stands: {error}"
+            self._teller.notice("reload-failed", text, now_us)
             return
         before, self._plan = self._plan, plan
         actions = self._router.adopt(plan, now_us)
         self._carry(actions, now_us)  # while the old sockets are still open
         self._courier.adopt(plan)
-        for fact in self._courier.link_facts(now_us):
-            self._feed(fact, now_us)
+        self._around.adopt(plan)
+        self._ears.adopt(plan)
+        self._teller.adopt(plan)
+        self._open()
+        self._feed_facts(now_us)
         if (before.me, before.nodes, before.peer_port) != (plan.me, plan.nodes, plan.peer_port):
             self._lifeline.close()
             self._lifeline = _lifeline(plan)
-        self._leave_will()
+        self._moved = True
 
 
 def read_plan(path: str) -> Plan:

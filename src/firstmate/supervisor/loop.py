@@ -12,16 +12,18 @@ from typing import Any
 
 from firstmate.ipc.channel import Channel
 from firstmate.linux import process
+from firstmate.linux.firewall import Firewall, FirewallError
 from firstmate.linux.notify import notify
 from firstmate.linux.process import clock_us
 from firstmate.model.messages import (
+    Bequeathed,
     ChildExited,
     ChildStarted,
     FactChanged,
+    FromPulseToSupervisor,
     KillHaproxy,
     StartHaproxy,
     ToSupervisor,
-    Will,
 )
 from firstmate.model.plan import HAPROXY_FACT, Plan
 from firstmate.model.units import S, Micros, format_duration
@@ -57,9 +59,10 @@ class Supervisor:
         self._family = Family(runtime, self._wires, self._api.fileno())
         self._haproxy = HaproxyChild(runtime.path, plan.node)
         self._haproxy_slot = Slot(HAPROXY, Restarts())
-        self._to_pulse = Channel(self._wires.ours_to_pulse, Will)
+        self._to_pulse = Channel(self._wires.ours_to_pulse, FromPulseToSupervisor)
         self._to_ops = Channel(self._wires.ours_to_ops, ToSupervisor)
         self._executor = Executor()
+        self._firewall = Firewall()
         self._selector = selectors.DefaultSelector()
         self._signals: list[int] = []
         self._exit_code: int | None = None
@@ -77,6 +80,7 @@ class Supervisor:
         self._watch(self._to_pulse, self._on_pulse_message)
         self._watch(self._to_ops, self._on_ops_message)
         log.info(f"{self._plan.node} of {self._plan.cluster}: starting, configuration {self._plan.digest}")
+        self._apply_firewall()
         self._start(self._family.pulse)
         self._start(self._family.ops)
         self._adopt_haproxy()
@@ -311,8 +315,11 @@ class Supervisor:
     # Messages and signals
 
     def _on_pulse_message(self) -> None:
-        for will in self._to_pulse.receive():
-            self._executor.keep(will)
+        for message in self._to_pulse.receive():
+            if isinstance(message, Bequeathed):
+                self._executor.keep(message.router, message.will)
+            else:
+                self._executor.forget()
             if not self._ready:
                 self._ready = True
                 notify("READY=1", f"STATUS={self._plan.node} of {self._plan.cluster}")
@@ -365,7 +372,15 @@ class Supervisor:
             )
             return False
         self._plan = plan
+        self._apply_firewall()
         return True
+
+    def _apply_firewall(self) -> None:
+        """A node that cannot refuse what it should is still better than none."""
+        try:
+            self._firewall.apply(self._plan)
+        except FirewallError as error:
+            log.error(str(error))
 
     def _stop(self) -> None:
         """In this order: priority 0, addresses, then the rest."""
@@ -376,6 +391,10 @@ class Supervisor:
         self._speak_for_pulse()  # only when it had to be killed is there anything left to do
         end(self._family.ops.child)
         end_haproxy(self._haproxy)
+        try:
+            self._firewall.clear()
+        except FirewallError as error:
+            log.warning(f"nftables' table firstmate may be left behind: {error}")
         self._runtime.stop_listening()
         log.info("stopped")
 

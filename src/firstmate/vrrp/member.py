@@ -194,7 +194,7 @@ class Member:
             name=plan.name,
             vrid=plan.vrid,
             state=self.state,
-            priority=0 if isinstance(state, Fault) else self.instance.priority,
+            priority=self.shown_priority,
             since_us=self.since_us,
             reason=self.instance.reason,
             epoch=self.epoch,
@@ -209,6 +209,11 @@ class Member:
             paths=self.paths.views(),
             oddities=oddities,
         )
+
+    @property
+    def shown_priority(self) -> int:
+        """The effective one; 0 in FAULT."""
+        return 0 if isinstance(self.instance.state, Fault) else self.instance.priority
 
     @property
     def master(self) -> tuple[Address | None, int | None]:

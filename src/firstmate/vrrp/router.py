@@ -58,6 +58,10 @@ _HINTS = {
     Refusal.UNKNOWN_SOURCE: "add it to peers if it belongs here",
     Refusal.VRID_CLASH: "give one of the two another vrid",
     Refusal.ADDRESS_LIST: "make transport and addresses equal on both",
+    Refusal.AUTH_EXT_STALE: "set the clocks right (chrony, NTP) on both",
+    Refusal.AUTH_EXT_MISSING: "give both the same secret",
+    Refusal.AUTH_EXT_UNKNOWN_KEY: "give both the same keys",
+    Refusal.AUTH_EXT_INVALID_HMAC: "give both the same secret",
 }
 
 
@@ -75,7 +79,7 @@ class Router:
         self.members: dict[str, Member] = {}
         self._utc_ahead_us: Micros = 0
         self._start_at_us: Micros | None = None
-        self._new_master = False
+        self._new_master = ""
         self._deadlines = Deadlines()
         self._familiar: dict[Hashable, tuple[Member, Heard, Path]] = {}
         self._by_wire: dict[tuple[str, int, int], Member] = {}
@@ -157,7 +161,8 @@ class Router:
             out += self._contest(one, heard, now_us)
         before = one.master
         out += self._step(one, heard, now_us)
-        self._new_master |= one.master != before
+        if one.master != before:
+            self._new_master = one.plan.name
         if said is not None and heard.priority and not remarks and not one.plan.hmac and one.plan.auth is not Auth.AH:
             self._learn_by_heart(said, one, heard, path)
         return out
@@ -213,9 +218,9 @@ class Router:
     def fact_views(self) -> tuple[FactView, ...]:
         return self.facts.views()
 
-    def take_new_master(self) -> bool:
-        """Is a BACKUP's MASTER another one than when this was asked last? No change of state tells of that."""
-        new, self._new_master = self._new_master, False
+    def take_new_master(self) -> str:
+        """The BACKUP whose MASTER is another one than before: no change of state tells of that. Empty: none."""
+        new, self._new_master = self._new_master, ""
         return new
 
     def count(self, counter: str) -> None:
