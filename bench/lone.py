@@ -77,12 +77,16 @@ def endure(place: Place, case: Case, seconds: int) -> Calm:
 
 @contextmanager
 def busy(loops: int) -> Iterator[None]:
-    """Ordinary processes that never sleep."""
+    """Ordinary processes that never sleep, each in a session of its own: the kernel shares the processors by session.
+
+    All in one session they would together get as much as the daemon alone.
+    """
     started: list[subprocess.Popen[bytes]] = []
     try:
         for _ in range(loops):
             words = [sys.executable, "-S", "-c", _LOOP]
-            started.append(subprocess.Popen(words, preexec_fn=kernel.die_with_parent))  # noqa: PLW1509 - one thread
+            loop = subprocess.Popen(words, preexec_fn=kernel.die_with_parent, start_new_session=True)  # noqa: PLW1509
+            started.append(loop)
         yield
     finally:
         for loop in started:
