@@ -32,6 +32,7 @@ from firstmate.vrrp.router import Action, Changed, Event, Noticed, Router
 FLOOD_REST_S = 0.001
 BUSY_ADVERTS = 400  # so many in a second come in crowds: who rests a little reads many at once
 BUSY_REST_S = 0.0008
+BREATH_S = 0.00005  # a real-time process must sleep now and then, or RLIMIT_RTTIME ends it in a takeover of 1,000
 SLEEP_MAX_US: Micros = 1 * S
 
 
@@ -93,6 +94,7 @@ class Loop:
             self._keep_time(now_us)
             if self._moved:
                 self._settle(now_us)
+                time.sleep(BREATH_S)
             if self._flooded:
                 self._flooded = False
                 time.sleep(FLOOD_REST_S)
