@@ -3,6 +3,7 @@
 The sessions use the environment that nox itself runs in, so that nothing is installed twice.
 """
 
+import importlib.util
 import sys
 
 import nox
@@ -32,13 +33,25 @@ def types(session: nox.Session) -> None:
 @nox.session
 def rules(session: nox.Session) -> None:
     """What can be decided without root, sleep or network; with the coverage that may only rise."""
-    session.run(*PYTHON, "pytest", "tests/rules", "tests/test_tidy.py", *(session.posargs or ["--ratchet"]))
+    session.run(
+        *PYTHON, "pytest", "tests/rules", "tests/test_tidy.py", "tests/vectors", *(session.posargs or ["--ratchet"])
+    )
 
 
 @nox.session
 def sim(session: nox.Session) -> None:
     """Thousands of simulated schedules; a failing one prints its seed."""
     session.run(*PYTHON, "pytest", "tests/sim", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Decoder and receiver under random octets for 30 s, from the corpus on. `nox -s fuzz -- -max_total_time=3600`."""
+    if importlib.util.find_spec("atheris") is None:
+        session.skip("atheris is not installed: there are wheels of it for CPython on x86-64 Linux")
+    found = session.create_tmp()  # new inputs and crashes, of which `fuzz/README.md` says what to do with them
+    options = session.posargs or ["-max_total_time=30"]
+    session.run(*PYTHON, "fuzz", "receiver", found, f"-artifact_prefix={found}/crash-", *options)
 
 
 @nox.session

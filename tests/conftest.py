@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 ROOT = Path(__file__).parent.parent
 RATCHET = ROOT / "tests" / "ratchet.json"
 TOLERANCE = 0.1  # percent: releases of Python differ in the branches that they make of one `match`
-ORDER = ("rules", "test_tidy.py", "test_docs.py", "sim", "lab")  # the quick and the general first
+ORDER = ("rules", "test_tidy.py", "test_docs.py", "vectors", "sim", "lab")  # the quick and the general first
 
 # No deadline, no hurry: a loaded machine is not a wrong answer. Few examples, often: `--hypothesis-profile thorough` for many.
 settings.register_profile("firstmate", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])

@@ -10,8 +10,8 @@ _TYPES = {Auth.NONE: AUTH_NONE, Auth.PASS: AUTH_PASS, Auth.AH: AUTH_AH}
 
 
 def method(plan: VrrpPlan) -> Auth:
-    """A signed advert needs no other authentication, and version 3 has none. A password alone means PASS."""
-    if plan.hmac is not None or plan.version != 2:
+    """None for what is signed, for version 3, and over IPv6, where there is no room. A password alone means PASS."""
+    if plan.hmac is not None or plan.version != 2 or plan.family != 4:
         return Auth.NONE
     if plan.auth is Auth.NONE and plan.auth_pass:
         return Auth.PASS

@@ -118,7 +118,7 @@ def attach(pdu: bytes, trailer: bytes, source: Address, destination: Address) ->
     if source.version == 4:
         return pdu + trailer
     whole = pdu[:6] + b"\0\0" + pdu[8:] + trailer
-    before = _pseudo_sum(pdu[0] >> 4, source, destination, len(whole), ChecksumForm.PSEUDO)
+    before = int(source) + int(destination) + PROTOCOL + len(whole)
     return whole[:6] + _checksum(before + int.from_bytes(whole)).to_bytes(2) + whole[8:]
 
 

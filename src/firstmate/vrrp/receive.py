@@ -111,7 +111,7 @@ class _Way:
 
 
 _Answer: TypeAlias = tuple[Heard, list[Remark]]
-_Sender: TypeAlias = tuple[str, bytes, bool]  # whose mark it is: the same adverts come by each path
+_Sender: TypeAlias = tuple[str, bytes, bool]  # where it came in, who sent it, in UDP? Each path has its own mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class Receiver:
         self._ways: dict[tuple[str, Transport], list[_Way]] = {}
         for path in plan.all_paths:
             way = _Way(path, {at.packed: peer for at, peer in zip(path.peers, plan.peers, strict=False)})
-            self._ways.setdefault((path.interface, path.transport), []).append(way)
+            self._ways.setdefault((_where(path), path.transport), []).append(way)
         self._own = {path.source.packed for path in plan.all_paths}
         self._marks.limit = max(MARKS_MIN, sum(len(path.peers) for path in plan.all_paths))
         self._answers.clear()
@@ -179,7 +179,7 @@ class Receiver:
         if known is not None and not known.signed:
             self.form = known.form
             return known.answer
-        who = datagram.interface, datagram.source.packed, datagram.udp
+        who = "" if datagram.udp else datagram.interface, datagram.source.packed, datagram.udp
         if known is None:
             self._check_carrier(datagram, who)
         pdu, plan = datagram.pdu, self.plan
@@ -239,28 +239,28 @@ class Receiver:
             raise BadAdvert(Refusal.VRID, f"VRID {datagram.pdu[1]} of IPv{datagram.source.version}")
         if who[1] in self._own:
             raise BadAdvert(Refusal.IGNORED, "it is our own, or somebody has our address")
-        way = self._find_way(datagram)
+        way = self._find_way(datagram, who)
         if way.path.transport is Transport.MULTICAST:
             if datagram.ttl != TTL:
                 raise BadAdvert(Refusal.IP_TTL, f"TTL {datagram.ttl}: it crossed a router")
         elif datagram.ttl < self.plan.min_ttl:
             raise BadAdvert(Refusal.IP_TTL, f"TTL {datagram.ttl}, we want at least {self.plan.min_ttl}")
 
-    def _find_way(self, datagram: Datagram) -> _Way:
+    def _find_way(self, datagram: Datagram, who: _Sender) -> _Way:
         """Check 6: does any of our paths lead here?"""
         to, kind = datagram.destination, Transport.UNICAST
         if datagram.udp:
             kind = Transport.UDP
         elif to == self._group:
             kind = Transport.MULTICAST
-        ways = self._ways.get((datagram.interface, kind), [])
+        ways = self._ways.get((who[0], kind), [])
         for way in ways:
             if kind is Transport.MULTICAST or to == way.path.source:
                 return way
         if not ways or to.is_multicast:
             ours = ", ".join(sorted({path.transport.value for path in self.plan.all_paths}))
             raise BadAdvert(Refusal.ADDRESS_LIST, f"sent to {to}{' in UDP' * datagram.udp}, but we use {ours}")
-        return next((way for way in ways if datagram.source.packed in way.senders), ways[0])
+        return next((way for way in ways if who[1] in way.senders), ways[0])
 
     def _check_trailer(self, datagram: Datagram, end: int, who: _Sender, utc_us: Micros) -> int | None:
         """Check 12: the sequence of a signed advert, None when it need not be signed and is not."""
@@ -303,7 +303,7 @@ class Receiver:
 
     def _check_sender(self, datagram: Datagram, advert: Advert, who: _Sender, *, signed: bool) -> Address | None:
         """Check 22, and that nobody else uses our VRID. Gives the primary address of a peer, None for a stranger."""
-        way = self._find_way(datagram)
+        way = self._find_way(datagram, who)
         sender = way.senders.get(who[1])
         if sender is None:
             multicast = way.path.transport is Transport.MULTICAST
@@ -343,6 +343,11 @@ class Receiver:
             yield Remark("unknown-peer", f"{source} takes part, but is no node or peer of our configuration")
         if plan.priority == OWNER and advert.priority == OWNER:
             yield Remark("two-owners", f"{source} also claims to own the addresses (priority 255)")
+
+
+def _where(path: PathPlan) -> str:
+    """UDP goes where routing leads it, so that its interface says nothing."""
+    return "" if path.transport is Transport.UDP else path.interface
 
 
 def _stem(pdu: bytes, end: int) -> bytes:

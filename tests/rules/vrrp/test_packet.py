@@ -8,10 +8,25 @@ from tests.vectors.vrrp.oracle import SeenAdvert, judge
 
 from firstmate.model.plan import ChecksumForm
 from firstmate.model.units import MS, S
-from firstmate.vrrp.packet import GROUP_IPV4, GROUP_IPV6, Address, Advert, BadAdvert, Refusal, checksum, decode, encode
+from firstmate.vrrp.packet import (
+    AUTH_ERROR_TYPE,
+    GROUP_IPV4,
+    GROUP_IPV6,
+    PROTO_ERR_REASON,
+    Address,
+    Advert,
+    BadAdvert,
+    Refusal,
+    attach,
+    check,
+    checksum,
+    decode,
+    encode,
+    read,
+)
 
 CAPTURED = adverts()
-PSEUDO, PLAIN, GROUP = ChecksumForm.PSEUDO, ChecksumForm.PLAIN, ChecksumForm.GROUP
+PSEUDO, PLAIN, GROUP, AUTO = ChecksumForm.PSEUDO, ChecksumForm.PLAIN, ChecksumForm.GROUP, ChecksumForm.AUTO
 FORMS = {"plain": PLAIN, "pseudo4": PSEUDO, "pseudo6": PSEUDO, "pseudo4-mcast-dst": GROUP}
 SIGNED = [one for one in CAPTURED if one.carrier == "hmac"]  # see test_trailer.py
 SPOKEN = [one for one in CAPTURED if one not in SIGNED]
@@ -62,7 +77,7 @@ def test_captured_checksum_holds_in_its_form_only(seen: CapturedAdvert) -> None:
     assert caught.value.reason is Refusal.CHECKSUM
 
 
-@pytest.mark.parametrize("seen", [one for one in CAPTURED if one.src.version == 4 and one.carrier == "plain"], ids=str)
+@pytest.mark.parametrize("seen", CAPTURED, ids=str)
 def test_oracle_agrees_with_the_index(seen: CapturedAdvert) -> None:
     judged = judge(seen.frame)
     assert isinstance(judged, SeenAdvert)
@@ -71,6 +86,7 @@ def test_oracle_agrees_with_the_index(seen: CapturedAdvert) -> None:
     assert (judged.interval_us, judged.addresses) == (seen.interval_us, tuple(map(str, seen.addresses)))
     assert (max(judged.auth_type, 0), judged.auth_data) == (seen.auth_type, seen.auth_data.hex())
     assert judged.checksum_ok_with == seen.checksum_ok_with
+    assert (judged.carrier == "ah", bool(judged.trailer)) == (seen.carrier == "ah", seen.carrier == "hmac")
 
 
 # fmt: off
@@ -84,6 +100,8 @@ ENCODED = {
     "12 v2 PASS":      (Advert(2, 5, 100, S, ips("198.51.100.71"), 1, b"secret12"), GROUP_IPV4, PSEUDO, "210564010101e1fec63364477365637265743132"),
     "C18 PDU in AH":   (Advert(2, 7, 150, S, ips("198.51.100.91"), 2),         GROUP_IPV4, PSEUDO, "2107960102011c67c633645b" + 16 * "0"),
     "12 v3 owner":     (Advert(3, 24, 255, 40_950 * MS, ips("198.51.100.61")), GROUP_IPV4, PSEUDO, "3118ff010ffff2dac633643d"),
+    "C15 old checksum": (Advert(3, 44, 1, 500 * MS, ips("198.51.100.61")),    B,          GROUP,  "312c010100320095c633643d"),
+    "AUTO is PSEUDO":  (Advert(3, 41, 100, 500 * MS, ips("198.51.100.1")),     B,          AUTO,   "312964010032bbd9c6336401"),
     "C7 1 cs":         (Advert(3, 24, 255, 10 * MS, ips("198.51.100.61")),     GROUP_IPV4, PLAIN,  "3118ff010001a573c633643d"),
 }
 # fmt: on
@@ -214,10 +232,77 @@ def test_decode_reads_what_others_are_to_judge(pdu: bytes, wanted: Advert) -> No
     assert decode(pdu, A, GROUP_IPV4) == wanted
 
 
+def test_where_any_version_is_heard_a_refusal_names_none_of_ours() -> None:
+    with pytest.raises(BadAdvert) as caught:
+        decode(sealed("4132640100640000" + ONE), A, GROUP_IPV4)
+    assert caught.value.detail == "version 4"
+
+
 def test_decode_wants_the_destination_that_was_summed() -> None:  # C14, C48
     pdu = encode(C4, A, GROUP_IPV4)
     with pytest.raises(BadAdvert, match="checksum_errors: checksum 7397"):
         decode(pdu, A, B)
+
+
+@pytest.mark.parametrize("form", [PSEUDO, PLAIN, GROUP])
+def test_auto_tells_which_form_fitted(form: ChecksumForm) -> None:  # C47, C48
+    pdu = encode(C4, A, B, form)
+    assert check(pdu, A, B, AUTO) == (len(pdu), form)
+    assert decode(pdu, A, B, AUTO) == C4
+
+
+def test_auto_says_pseudo_where_two_are_the_same() -> None:
+    assert check(encode(C4, A, GROUP_IPV4, GROUP), A, GROUP_IPV4, AUTO)[1] is PSEUDO
+    assert check(encode(C1, A, B), A, B, AUTO)[1] is PSEUDO  # version 2 has one form
+    assert check(encode(C6, A6, GROUP_IPV6, PLAIN), A6, GROUP_IPV6, AUTO)[1] is PSEUDO  # and so has IPv6
+
+
+def test_version_2_over_ipv6_has_no_authentication_octets() -> None:
+    old = Advert(2, 32, 100, S, C6.addresses)
+    pdu = encode(old, A6, GROUP_IPV6)
+    assert (len(pdu), pdu[:6].hex()) == (40, "212064020001")
+    assert decode(pdu, A6, GROUP_IPV6, version=2) == old
+    with pytest.raises(BadAdvert, match="packet_length_errors"):
+        decode(pdu + bytes(8), A6, GROUP_IPV6)
+
+
+@pytest.mark.parametrize(("advert", "source", "to"), [(C1, A, B), (C4, A, GROUP_IPV4), (C6, A6, GROUP_IPV6)])
+def test_a_trailer_is_told_by_its_length_and_only_when_looked_for(advert: Advert, source: Address, to: Address) -> None:
+    pdu = encode(advert, source, to)
+    whole = attach(pdu, bytes(range(28)), source, to)
+    assert whole[8:] == pdu[8:] + bytes(range(28))
+    assert check(whole, source, to, PSEUDO, trailer=True) == (len(pdu), PSEUDO)
+    assert check(pdu, source, to, PSEUDO, trailer=True) == (len(pdu), PSEUDO)
+    assert read(whole, source.version) == advert
+    for wrong in (whole[:-1], whole + b"\0", pdu + b"\0"):
+        with pytest.raises(BadAdvert, match="packet_length_errors"):
+            check(wrong, source, to, PSEUDO, trailer=True)
+    with pytest.raises(BadAdvert, match="packet_length_errors"):
+        check(whole, source, to, PSEUDO)
+
+
+def test_over_ipv4_the_trailer_is_in_neither_sum_nor_length() -> None:
+    whole = attach(encode(C4, A, B), b"\xff" * 28, A, B)
+    assert whole[6:8] == encode(C4, A, B)[6:8]
+    six = attach(encode(C6, A6, GROUP_IPV6), b"\x12" * 28, A6, GROUP_IPV6)
+    assert six[6:8] != encode(C6, A6, GROUP_IPV6)[6:8]
+    assert checksum(A6.packed + GROUP_IPV6.packed + len(six).to_bytes(4) + b"\0\0\0\x70" + six) == 0
+
+
+def test_known_addresses_are_not_read_again() -> None:
+    pdu = encode(C4, A, B)
+    known = ips("198.51.100.11", "198.51.100.12")
+    assert read(pdu, 4, known).addresses is known
+
+
+def test_reasons_of_the_management_information_bases() -> None:  # RFC 6527 vrrpv3StatisticsProtoErrReason; RFC 2787
+    said = {refusal: PROTO_ERR_REASON.get(refusal, 0) for refusal in Refusal}
+    assert {name.name: number for name, number in said.items() if number} == {
+        "IP_TTL": 1, "VERSION": 2, "CHECKSUM": 3, "VRID": 4,
+    }  # fmt: skip
+    assert [AUTH_ERROR_TYPE[Refusal[name]] for name in ("INVALID_AUTH_TYPE", "AUTH_TYPE_MISMATCH", "AUTH_FAILURE")] == [
+        1, 2, 3,
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("advert", [C1, C4], ids=["C1", "C4"])

@@ -6,7 +6,7 @@ from tests.rules.vrrp.example import DOWN, LOWER, NOW, OTHER_VIP, OURS, PEER, PL
 
 from firstmate.model.addresses import Address
 from firstmate.model.messages import FactChanged, FactView, RouterState, Will
-from firstmate.model.plan import Auth, ChecksumForm, Node, Plan, Track, Transport, VrrpPlan
+from firstmate.model.plan import OWNER, Auth, ChecksumForm, Node, Plan, Track, Transport, VrrpPlan
 from firstmate.model.units import MS, S, Micros
 from firstmate.vrrp.instance import PeerGone, Signal
 from firstmate.vrrp.member import Announce, Claim, Release
@@ -138,7 +138,7 @@ ODD = {  # plan, what comes, counter or "", code of the notice
     "C34 interval":   (PLAN,  datagram(replace(ADVERT, interval_us=500 * MS)), "adv_interval_errors", "interval-differs"),
     "C37 addresses":  (PLAN,  datagram(replace(ADVERT, addresses=(OTHER_VIP.ip,))), "address_list_errors", "addresses-differ"),
     "unknown peer":   (NAIVE, datagram(to=GROUP_IPV4),                  "", "unknown-peer"),
-    "C76 two owners": (replace(PLAN, priority=255), datagram(replace(ADVERT, priority=255)), "", "two-owners two-masters"),
+    "C76 two owners": (replace(PLAN, priority=255), datagram(replace(ADVERT, priority=255)), "", "two-owners"),
 }
 # fmt: on
 
@@ -209,6 +209,13 @@ def test_our_own_source_is_ignored(leads: bool) -> None:  # C45
     before = made.views(set(), NOW)
     assert notices(made.handle(datagram(source=OURS, to=GROUP_IPV4), LED)) == ["own-address"]
     assert [replace(view, oddities=()) for view in made.views(set(), NOW)] == [*before]
+
+
+def test_an_owner_that_ignores_adverts_says_nothing_of_them() -> None:  # C76
+    made = router(replace(PLAN, priority=OWNER, owner_ignore_adverts=True))
+    assert made.handle(datagram(), NOW + S) == []
+    counters = made.members["web"].counters
+    assert (counters["ignored_adverts"], counters["rcvd_advertisements"]) == (1, 0)
 
 
 def test_a_notice_is_said_once_an_hour_about_each_sender() -> None:  # C93

@@ -1,5 +1,6 @@
-"""The captured frames of `index.json` as records. Reading fails when there are none."""
+"""The captured frames of this folder as records. Reading fails when there are none."""
 
+import gzip
 import json
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 INDEX = Path(__file__).parent / "index.json"
+PACKETS = Path(__file__).parent / "packets.jsonl.gz"
 NEIGHBOUR_ADVERTS = Path(__file__).parent / "neighbour_adverts.json"
 
 
@@ -64,6 +66,41 @@ class CapturedNeighbourAdvert:
         return f"{self.file.removesuffix('.pcap')}-{self.n}"
 
 
+@dataclass(frozen=True, slots=True)
+class CapturedPacket:
+    """One of the 996, in the order of the captures; see README.md for its fields."""
+
+    file: str
+    n: int
+    t_us: int
+    daemon: str
+    frame: bytes
+    src: IPv4Address | IPv6Address
+    dst: IPv4Address | IPv6Address
+    ttl: int
+    version: int
+    vrid: int
+    priority: int
+    interval_us: int
+    auth_type: int
+    auth_data: bytes
+    addresses: tuple[IPv4Address | IPv6Address, ...]
+    checksum_ok_with: tuple[str, ...]
+    ah_sequence: int | None
+    ah_icv: str
+    ah_password: bytes
+    key_id: int | None
+    sequence: int | None
+    keys: dict[int, bytes]
+
+    def __str__(self) -> str:
+        return f"{self.file.removesuffix('.pcap')}-{self.n}"
+
+
+def packets() -> list[CapturedPacket]:
+    return [_packet(json.loads(line)) for line in gzip.decompress(PACKETS.read_bytes()).splitlines()]
+
+
 def adverts() -> list[CapturedAdvert]:
     return [_advert(entry) for entry in json.loads(INDEX.read_text())["adverts"]]
 
@@ -107,5 +144,21 @@ def _advert(entry: dict[str, Any]) -> CapturedAdvert:
             "checksum_ok_with": tuple(entry["checksum_ok_with"]),
             "pdu": bytes.fromhex(entry["pdu"]),
             "frame": bytes.fromhex(entry["frame"]),
+        }
+    )
+
+
+def _packet(entry: dict[str, Any]) -> CapturedPacket:
+    return CapturedPacket(
+        **entry
+        | {
+            "frame": bytes.fromhex(entry["frame"]),
+            "src": ip_address(entry["src"]),
+            "dst": ip_address(entry["dst"]),
+            "auth_data": bytes.fromhex(entry["auth_data"]),
+            "addresses": tuple(map(ip_address, entry["addresses"])),
+            "checksum_ok_with": tuple(entry["checksum_ok_with"]),
+            "ah_password": entry["ah_password"].encode(),
+            "keys": {int(number): bytes.fromhex(key) for number, key in entry["keys"].items()},
         }
     )

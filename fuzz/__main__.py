@@ -1,0 +1,28 @@
+"""Fuzz with atheris: `python -m fuzz receiver -max_total_time=30`; what stands behind the name is libFuzzer's.
+
+New inputs that reach new code go into the first folder named; without one they are forgotten. A crash is written
+to the working directory.
+"""
+
+import sys
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["firstmate"]):
+    from fuzz.receiver import examine_anything
+
+TARGETS = {"receiver": examine_anything}
+CORPUS = Path(__file__).parent / "corpus"
+
+
+def main() -> None:
+    name, *arguments = sys.argv[1:] or [""]
+    if name not in TARGETS:
+        sys.exit(f"python -m fuzz {{{','.join(TARGETS)}}} [folder ...] [-option=value ...]")
+    atheris.Setup([sys.argv[0], *arguments, str(CORPUS / name)], TARGETS[name])
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
