@@ -11,7 +11,8 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 venv=$root/.venv
 log=$venv/bootstrap.log
-PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin # haproxy and keepalived live there; an ordinary user's PATH often lacks it
+# haproxy, keepalived and nft live there, and FRR's programs in a directory of their own; a PATH often lacks them.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/lib/frr
 export PATH
 
 # Which Debian package brings a program.
@@ -19,6 +20,8 @@ package_of() {
     case $1 in
         haproxy | keepalived | curl) echo "$1" ;;
         ip) echo iproute2 ;;
+        nft) echo nftables ;;
+        vrrpd) echo frr ;;
         *) die "no package is known for $1" ;;
     esac
 }
@@ -159,7 +162,7 @@ install_packages() {
     ) || return 1
     if [ -d /run/systemd/system ]; then
         local unit
-        for unit in haproxy keepalived; do
+        for unit in haproxy keepalived frr nftables; do
             case " $* " in *" $unit "*) systemctl --quiet disable "$unit" >/dev/null 2>&1 || true ;; esac
         done
     fi

@@ -64,6 +64,7 @@ class Balancer:
         self.notices: list[Notice] = []
         self.snapshot: Snapshot | None = None
         self.views: dict[str, RouterView] = {}
+        self.states: dict[str, RouterState] = {}  # of each router since the start; a snapshot tells what a burst lost
         self._wills: dict[str, Will] = {}
         self._ops: Channel | None = None
         self._supervisor: Channel | None = None
@@ -90,6 +91,7 @@ class Balancer:
         ops_end.close()
         supervisor_end.close()
         self._close_channels()
+        self.states = {}
         self._ops, self._supervisor = Channel(ops, FromPulse), Channel(supervisor, FromPulseToSupervisor)
 
     def close(self) -> None:
@@ -115,7 +117,7 @@ class Balancer:
     def wait_for_end(self, code: int = 0) -> None:
         assert self.process is not None
         assert self.process.wait(10) == code, self.log.read_text()
-        self._listen()
+        self.listen()
 
     def lose_supervisor(self) -> float:
         assert self._supervisor is not None
@@ -136,21 +138,21 @@ class Balancer:
 
     @property
     def state(self) -> RouterState | None:
-        self._listen()
+        self.listen()
         return self.transitions[-1].is_ if self.transitions else None
 
     @property
     def reason(self) -> str:
-        self._listen()
+        self.listen()
         return self.transitions[-1].reason
 
     def view(self, name: str = "web") -> RouterView:
         """As of the last snapshot, at most a second old."""
-        self._listen()
+        self.listen()
         return self.views[name]
 
     def told(self, code: str) -> list[str]:
-        self._listen()
+        self.listen()
         return [notice.text for notice in self.notices if notice.code == code]
 
     def wait(self, state: RouterState, timeout_s: float = 6.0) -> None:
@@ -161,7 +163,7 @@ class Balancer:
         said = self.log.read_text() if self.log.exists() else ""
         return f"{[(one.is_.value, one.reason) for one in self.transitions]} {said}"
 
-    def _listen(self) -> None:
+    def listen(self) -> None:
         for channel in (self._ops, self._supervisor):
             if channel is None or channel.fileno() < 0 or not select.select([channel], [], [], 0)[0]:
                 continue
@@ -176,11 +178,13 @@ class Balancer:
         match message:
             case Transition():
                 self.transitions.append(message)
+                self.states[message.router] = message.is_
             case Notice():
                 self.notices.append(message)
             case Snapshot():
                 self.snapshot = message
                 self.views |= {view.name: view for view in message.routers}
+                self.states |= {view.name: view.state for view in message.routers}
             case Will():
                 self._wills.clear()
             case Bequeathed(name, will):

@@ -8,11 +8,19 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
+from typing import TypeAlias
 
-from tests.lab.balancer import ADDRESSES, PRIORITIES
+from tests.lab.log_file import StateLog
 from tests.lab.netns import VIP, Site
+
+from firstmate.model.addresses import Address
+from firstmate.model.plan import Auth
+
+Interface: TypeAlias = IPv4Interface | IPv6Interface
+
+ENTERING = re.compile(r"\((\w+)\) Entering (\w+) STATE")
 
 # Lines that a healthy pair must not cause. Left out on purpose: the two of an election ("lower priority advert ...
 # forcing new election", "... discarding"), and "thread timer expired", which complains about a busy machine.
@@ -30,31 +38,38 @@ def why_not() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """What differs from a unicast version 3 pair at 100 ms."""
+class Instance:
+    """One `vrrp_instance`."""
 
+    name: str = "web"
+    vrid: int = 50
     version: int = 3
-    multicast: bool = False
+    priority: int = 100
     interval_s: float = 0.1
+    vips: tuple[Interface, ...] = (VIP,)
+    source: Address | None = None  # of unicast; None: multicast
+    peers: tuple[Address, ...] = ()
+    auth: Auth = Auth.NONE
     password: str = ""
-    priority: int = 0  # 0: the one of the host
-    vips: tuple[IPv4Interface, ...] = (VIP,)
+    preempt: bool = True
 
 
 class Keepalived:
-    def __init__(self, site: Site, host: str, directory: Path, setting: Setting) -> None:
-        self.site, self.host, self.setting = site, host, setting
+    def __init__(self, site: Site, host: str, directory: Path, *instances: Instance) -> None:
+        self.site, self.host, self.instances = site, host, instances
         self.directory = directory / f"keepalived-{host}"
         self.directory.mkdir()
         self.log = self.directory / "log"
         self.process: subprocess.Popen[bytes] | None = None
+        self._states = StateLog(self.log, ENTERING, lambda found: (found[1], found[2]))
         self._starts = 0
 
     def start(self) -> None:
         config = self.directory / "keepalived.conf"
-        config.write_text(_config(self.host, self.setting))
+        config.write_text("\n".join(map(_config, self.instances)))
         # New names each time: 2.2.7 will not start while its dead child, named in the old file, is not reaped.
         self._starts += 1
+        self._states.begin()
         pids = [f"--{name}={self.directory / name}.{self._starts}" for name in ("pid", "vrrp_pid", "checkers_pid")]
         command = ["keepalived", "--dont-fork", "--log-console", "--log-detail", "--vrrp", f"--use-file={config}"]
         self.process = self.site.hosts[self.host].start([*command, *pids], self.log)
@@ -86,10 +101,9 @@ class Keepalived:
     def said(self) -> str:
         return self.log.read_text() if self.log.exists() else ""
 
-    def state(self) -> str:
-        """MASTER, BACKUP or FAULT, as it said last; empty: nothing yet."""
-        found = re.findall(r"Entering (\w+) STATE", self.said())
-        return found[-1] if found else ""
+    def state(self, name: str = "web") -> str:
+        """MASTER, BACKUP or FAULT, as it said last; empty: nothing since its start."""
+        return self._states.state(name)
 
     def wait(self, state: str, timeout_s: float = 9.0) -> None:
         self.site.observer.wait(lambda: self.state() == state, timeout_s, f"keepalived is {state}: {self.said()}")
@@ -98,24 +112,26 @@ class Keepalived:
         return [line for line in self.said().splitlines() if ERRORS.search(line) and not HARMLESS.search(line)]
 
 
-def _config(host: str, setting: Setting) -> str:
-    peers = " ".join(str(address) for name, address in ADDRESSES.items() if name != host)
+def _config(one: Instance) -> str:
     lines = [
-        "vrrp_instance web {",
+        f"vrrp_instance {one.name} {{",
         "  state BACKUP",
         "  interface eth0",
-        "  virtual_router_id 50",
-        f"  version {setting.version}",
-        f"  priority {setting.priority or PRIORITIES[host]}",
-        f"  advert_int {setting.interval_s:g}",
+        f"  virtual_router_id {one.vrid}",
+        f"  version {one.version}",
+        f"  priority {one.priority}",
+        f"  advert_int {one.interval_s:g}",
         "  virtual_ipaddress {",
-        *(f"    {vip} dev eth0" for vip in setting.vips),
+        *(f"    {vip} dev eth0" for vip in one.vips),
         "  }",
     ]
-    if not setting.multicast:
-        lines += [f"  unicast_src_ip {ADDRESSES[host]}", f"  unicast_peer {{\n    {peers}\n  }}"]
-    if setting.password:
-        lines += ["  authentication {", "    auth_type PASS", f"    auth_pass {setting.password}", "  }"]
+    if one.source is not None:
+        lines += [f"  unicast_src_ip {one.source}", "  unicast_peer {", *(f"    {peer}" for peer in one.peers), "  }"]
+    if one.auth is not Auth.NONE:
+        kind = one.auth.value.upper()
+        lines += ["  authentication {", f"    auth_type {kind}", f"    auth_pass {one.password}", "  }"]
+    if not one.preempt:
+        lines += ["  nopreempt"]
     return "\n".join([*lines, "}", ""])
 
 

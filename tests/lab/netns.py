@@ -1,34 +1,52 @@
-"""A site of network namespaces for one test: two balancers and a client on a switch, and an eye on every cable.
+"""A site of network namespaces for one test: balancers and a client on a switch, and an eye on every cable.
 
 The namespaces have no names: file descriptors of the test keep them, so that nothing is left behind even when
 it is killed.
 """
 
 import ctypes
+import json
 import os
-import select
 import shutil
 import socket
 import struct
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from pathlib import Path
+from typing import Any
 
-from tests.vectors.vrrp.oracle import SeenAdvert, SeenArp, judge
+from tests.lab.observer import Observer
 
 CLONE_NEWNET = 0x40000000
-A, B, CLIENT = (IPv4Interface(f"192.0.2.{n}/24") for n in (11, 12, 20))
+A, B, C, CLIENT = (IPv4Interface(f"192.0.2.{n}/24") for n in (11, 12, 13, 20))
+A6, B6, C6, CLIENT6 = (IPv6Interface(f"fd00::{n}/64") for n in (11, 12, 13, 20))
+LINK_A, LINK_B, LINK_C = (IPv6Address(f"fe80::ff:fe00:{n}") for n in ("a", "b", "d"))  # of the MACs below
 VIP = IPv4Interface("192.0.2.100/24")
-MACS = {"a": "02:00:00:00:00:0a", "b": "02:00:00:00:00:0b", "client": "02:00:00:00:00:0c"}
-ADDRESSES = {"a": A, "b": B, "client": CLIENT}
+VIP6_LINK, VIP6 = IPv6Interface("fe80::100/64"), IPv6Interface("fd00::100/64")
+MACS = {
+    "a": "02:00:00:00:00:0a",
+    "b": "02:00:00:00:00:0b",
+    "c": "02:00:00:00:00:0d",
+    "client": "02:00:00:00:00:0c",
+}
+ADDRESSES = {"a": A, "b": B, "c": C, "client": CLIENT}
+ADDRESSES6 = {"a": A6, "b": B6, "c": C6, "client": CLIENT6}
+LINK_LOCALS = {"a": LINK_A, "b": LINK_B, "c": LINK_C}
+PAIR, TRIO = ("a", "b", "client"), ("a", "b", "c", "client")
 
-SO_TIMESTAMPNS, SO_RCVBUFFORCE = 35, 33
-PACKET_OUTGOING = 4
-OBSERVED_OCTETS = 8 << 20  # a test's worth of frames waits in the kernel until it is asked for
+GLANCE_S = 0.05  # so long is an answer of `ip` believed
+# A host that is quiet in IPv6, and can use an address as soon as it has it.
+HOST_SETTINGS = {
+    "accept_dad": "0",
+    "dad_transmits": "0",
+    "accept_ra": "0",
+    "autoconf": "0",
+    "router_solicitations": "0",
+    "keep_addr_on_down": "1",
+}
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -92,85 +110,15 @@ class Namespace:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A frame that entered the switch."""
-
-    at: float  # seconds, CLOCK_REALTIME: `time.time()`
-    host: str  # who sent it
-    what: SeenAdvert | SeenArp
-
-
-class Observer:
-    """Every advert and ARP that a host sends into the switch, with the kernel's time, judged by the oracle."""
-
-    def __init__(self, switch: Namespace) -> None:
-        with switch.entered():
-            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.htons(3))
-        self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, OBSERVED_OCTETS)
-        self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        self._seen: list[Seen] = []
-        self.unreadable: list[tuple[str, bytes]] = []  # host and frame: an advert or ARP that is none
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def look(self) -> list[Seen]:
-        """Everything seen so far."""
-        while True:
-            try:
-                frame, ancillary, _, (port, _, direction, *_) = self._socket.recvmsg(2048, 64)
-            except BlockingIOError:
-                return self._seen
-            if direction == PACKET_OUTGOING or not port.startswith("p-"):
-                continue
-            host = port.removeprefix("p-")
-            try:
-                what = judge(frame)
-            except (ValueError, IndexError, struct.error):
-                self.unreadable.append((host, frame))
-                continue
-            if what is not None:
-                seconds, nanoseconds = struct.unpack("@ll", ancillary[0][2])
-                self._seen.append(Seen(seconds + nanoseconds / 1e9, host, what))
-
-    def adverts(self, host: str, since: float = 0) -> list[tuple[float, SeenAdvert]]:
-        return [
-            (one.at, one.what)
-            for one in self.look()
-            if one.host == host and one.at >= since and isinstance(one.what, SeenAdvert)
-        ]
-
-    def arps(self, host: str, since: float = 0) -> list[tuple[float, SeenArp]]:
-        """Gratuitous ones for the virtual address."""
-        return [
-            (one.at, one.what)
-            for one in self.look()
-            if one.host == host and one.at >= since and isinstance(one.what, SeenArp)
-            if one.what.gratuitous and one.what.sender_ip == str(VIP.ip)
-        ]
-
-    def priorities(self, host: str, since: float = 0) -> list[int]:
-        return [advert.priority for _, advert in self.adverts(host, since)]
-
-    def wait(self, condition: Callable[[], bool], timeout_s: float, what: str) -> None:
-        """Until the condition holds, looked at with each frame and every 5 ms."""
-        deadline = time.monotonic() + timeout_s
-        while not condition():
-            assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
-            select.select([self._socket], [], [], 0.005)
-            self.look()
-            time.sleep(0.001)
-
-
 class Site:
-    """Hosts `a`, `b` and `client` with an interface eth0 each, plugged into a switch."""
+    """Hosts with an interface eth0 each, plugged into a switch; each but `client` is a balancer."""
 
-    def __init__(self) -> None:
+    def __init__(self, hosts: Sequence[str] = PAIR) -> None:
         self._stack = ExitStack()
+        self._glances: dict[tuple[str, ...], tuple[float, Any]] = {}
         try:
-            self.switch = self._namespace()
-            self.hosts = {name: self._namespace() for name in ADDRESSES}
+            self.switch = self._namespace({"disable_ipv6": "1"})
+            self.hosts = {name: self._namespace(HOST_SETTINGS) for name in hosts}
             self.switch.ip("link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0", "link set br0 up")
             for name in self.hosts:
                 self.plug(name)
@@ -183,11 +131,12 @@ class Site:
     def close(self) -> None:
         self._stack.close()
 
-    def _namespace(self) -> Namespace:
+    def _namespace(self, settings: dict[str, str]) -> Namespace:
         made = Namespace()
         self._stack.callback(made.close)
         with made.entered():
-            Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
+            for name, value in settings.items():
+                Path(f"/proc/sys/net/ipv6/conf/default/{name}").write_text(value)
         made.ip("link set lo up")
         return made
 
@@ -198,7 +147,9 @@ class Site:
             f"link add p-{name} type veth peer name eth0 netns {host} address {MACS[name]}",
             f"link set p-{name} master br0 up",
         )
-        self.hosts[name].ip(f"addr add {ADDRESSES[name]} dev eth0", "link set eth0 up")
+        self.hosts[name].ip(
+            f"addr add {ADDRESSES[name]} dev eth0", f"addr add {ADDRESSES6[name]} dev eth0", "link set eth0 up"
+        )
 
     def unplug(self, name: str) -> None:
         """Remove the interface of a host for good."""
@@ -210,8 +161,12 @@ class Site:
     def partition(self, *, on: bool) -> None:
         """The balancers do not hear each other, and the client hears both."""
         state = "on" if on else "off"
-        for name in ("a", "b"):
+        for name in self.balancers:
             self.switch.ip(f"link set p-{name} type bridge_slave isolated {state}")
+
+    @property
+    def balancers(self) -> list[str]:
+        return [name for name in self.hosts if name != "client"]
 
     def addresses(self, name: str) -> set[IPv4Interface]:
         words = self.hosts[name].run(["ip", "-4", "-o", "addr", "show", "dev", "eth0"]).split()
@@ -219,6 +174,36 @@ class Site:
 
     def has_vip(self, name: str) -> bool:
         return VIP in self.addresses(name)
+
+    def holds(self, name: str, address: IPv4Address | IPv6Address) -> bool:
+        """Whether the host has it on an interface that works."""
+        for link in self._glance(name, "address"):
+            if link["operstate"] != "DOWN" and any(one["local"] == str(address) for one in link["addr_info"]):
+                return True
+        return False
+
+    def whom_it_asks(self, name: str, address: IPv4Address | IPv6Address) -> str:
+        """The MAC that a host knows for an address; empty: none."""
+        return next(
+            (one["lladdr"] for one in self._glance(name, "neigh") if one["dst"] == str(address) and "lladdr" in one), ""
+        )
+
+    def greet(self, *addresses: IPv4Address | IPv6Address) -> None:
+        """Have the client look the addresses up, so that it has entries that ARP and NAs can change."""
+        with self.hosts["client"].entered():
+            for address in addresses:
+                family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+                scope = (0, socket.if_nametoindex("eth0")) if address.is_link_local else ()
+                with socket.socket(family, socket.SOCK_DGRAM) as sender:
+                    sender.sendto(b"hello", (str(address), 9, *scope))
+
+    def _glance(self, name: str, what: str) -> Any:
+        """What `ip` says of a host; as of now, or of a moment ago."""
+        at, seen = self._glances.get((name, what), (0.0, None))
+        if time.monotonic() > at + GLANCE_S:
+            seen = json.loads(self.hosts[name].run(["ip", "-json", what, "show"]) or "[]")
+            self._glances[name, what] = (time.monotonic(), seen)
+        return seen
 
     def whom_the_client_asks(self) -> str:
         """The MAC that the client knows for the virtual address; empty: none."""

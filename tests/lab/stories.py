@@ -15,25 +15,39 @@ class Until:
 
 
 Story = Generator[Until, None, None]
+Failures = dict[str, Exception]  # by the name of the story
 
 
 def tell(stories: Mapping[str, Story]) -> None:
     """Run all of them to their ends; raises an `ExceptionGroup` of those that failed, each with its name."""
+    failures = list(fates(stories).values())
+    if failures:
+        raise ExceptionGroup(f"{len(failures)} of {len(stories)} stories failed", failures)
+
+
+def fates(stories: Mapping[str, Story]) -> Failures:
+    """Run all of them to their ends; what went wrong in those that failed."""
     running = {name: _Telling(story) for name, story in stories.items()}
-    failures: list[Exception] = []
+    failures: Failures = {}
     while running:
         for name, telling in list(running.items()):
             try:
                 ended = telling.go_on()
             except Exception as error:  # noqa: BLE001 - whatever it is, the others are told to their ends first
                 error.add_note(f"in the story {name!r}")
-                failures.append(error)
+                failures[name] = error
                 ended = True
             if ended:
                 del running[name]
         time.sleep(LOOK_S)
-    if failures:
-        raise ExceptionGroup(f"{len(failures)} of {len(stories)} stories failed", failures)
+    return failures
+
+
+def check(failures: Failures, *names: str) -> None:
+    """For one of several tests whose stories were told together: raise what went wrong in these."""
+    for name in names:
+        if name in failures:
+            raise failures[name]
 
 
 class _Telling:

@@ -125,6 +125,7 @@ BAD_CHECKSUM = bytes.fromhex("3132ff01 000a0000 0a000150")
 
 def test_a_flood_of_bad_adverts_moves_nothing(site: Site, a: Balancer, b: Balancer) -> None:
     elect(a, b)
+    site.observer.wait(lambda: a.view().epoch == 1, 3.0, "a snapshot of the MASTER")
     before = a.view()
     with site.hosts["client"].entered():
         sender = socket.socket(socket.AF_INET, socket.SOCK_RAW, 112)

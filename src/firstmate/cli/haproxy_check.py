@@ -11,8 +11,8 @@ from typing import Any
 from firstmate.config.compile import sample_plan
 from firstmate.config.toml import Document, parse
 from firstmate.haproxy.binary import HaproxyMissing, HaproxyTooOld, find
+from firstmate.haproxy.ground import Ground
 from firstmate.haproxy.prepare import Refused, text_for, verify
-from firstmate.haproxy.render import Ground
 from firstmate.model.plan import HaproxyRun, Plan
 from firstmate.model.problems import Problem
 

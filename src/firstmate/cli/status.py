@@ -80,8 +80,8 @@ def render(document: Status, *, colour: bool = False) -> str:
     """The whole answer as text of at most 100 columns."""
     blocks = [_head(document, colour=colour)]
     if document.routers:
-        blocks.append(_routers(document))
-    blocks.append(_nodes(document))
+        blocks.append(_clean(_routers(document)))
+    blocks.append(_clean(_nodes(document)))
     return "\n\n".join(blocks)
 
 
@@ -89,7 +89,7 @@ def _head(document: Status, *, colour: bool) -> str:
     first = f"{document.cluster}  {document.health}   "
     lines = [flow(document.headline.split("   "), first=first)]
     lines += [wrap(trouble, first="! ") for trouble in document.troubles]
-    text = "\n".join(lines)
+    text = _clean("\n".join(lines))
     if not colour:
         return text
     return text.replace(document.health, click.style(document.health, fg=COLOURS.get(document.health), bold=True), 1)
@@ -199,6 +199,11 @@ def _moment(rfc3339: str) -> str:
 
 def _colour() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def _clean(text: str) -> str:
+    """Without what would steer a terminal: peers and servers have a say in some of these texts."""
+    return "".join(char if char.isprintable() or char == "\n" else "?" for char in text)
 
 
 def _printable(text: str) -> str:

@@ -134,7 +134,7 @@ def sample_plan(text: str | bytes, file: str) -> Plan | None:
     if findings.failed or not nodes:
         return None
     placed = {
-        router.at: placement.imagine(router, nodes[0])
+        router.at: placement.imagine(router, nodes[0], draft)
         for router in draft.routers
         if nodes[0].name in priorities_of(router, draft)
     }

@@ -39,10 +39,10 @@ def is_link_local(ip: Address) -> bool:
 def vmac_of(router: Section) -> Vmac | None:
     """Its virtual MAC, with what RFC 5798, 7.3 gives where nothing is written; None: it has none."""
     given: bool | VmacDraft | None = router.get("vmac")
-    if not given:
+    vrid: int | None = router.get("vrid")
+    if not given or vrid is None:
         return None
     wanted = VmacDraft() if given is True else given
-    vrid: int = router.get("vrid")
     v6 = family_of(router) == 6
     return Vmac(
         name=wanted.name or f"vrrp{6 if v6 else ''}.{vrid}",

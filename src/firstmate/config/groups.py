@@ -19,11 +19,12 @@ def groups_of(draft: Draft) -> tuple[GroupPlan, ...]:
                 joined = component[router.get("name")] | component[other]
                 component |= dict.fromkeys(joined, joined)
     weights = {router.get("name") for router in draft.routers if router.get("move_with_weights")}
+    place = {name: index for index, name in enumerate(component)}
     groups = []
-    for name in dict.fromkeys(names):
-        members = tuple(other for other in dict.fromkeys(names) if other in component[name])
+    for name, joined in component.items():
+        members = tuple(sorted(joined, key=place.__getitem__))
         if len(members) > 1 and members[0] == name:
-            groups.append(GroupPlan("+".join(members), members, bool(weights & {*members})))
+            groups.append(GroupPlan("+".join(members), members, bool(weights & joined)))
     return tuple(groups)
 
 

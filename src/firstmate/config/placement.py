@@ -95,17 +95,22 @@ def place(router: Section, me: Node, draft: Draft, host: HostFacts, findings: Fi
     if source is None or vips is None:
         return None
     _judge_tracked(router, draft, me, host, findings)
-    taking_part = priorities_of(router, draft)
-    others = tuple(node for node in nodes_of(draft) if node.name in taking_part and node.name != me.name)
+    others = _others(router, me, draft)
     return Placed(
         interface=carrier.name,
         source=source,
         vips=vips,
         peers=_peers(router, me, others, source),
-        paths=tuple(_paths(router, me, Way(carrier, source, others), draft, host, findings)),
+        paths=tuple(_paths(router, me, Way(carrier, others), draft, host, findings)),
         routes=_routes(router, me, carrier, host, findings),
         rules=tuple(replace(each.rule, iif=for_node(each.iif, me.name) or "") for each in router.get("rules", ())),
     )
+
+
+def _others(router: Section, me: Node, draft: Draft) -> tuple[Node, ...]:
+    """The other nodes that take part."""
+    taking_part = priorities_of(router, draft)
+    return tuple(node for node in nodes_of(draft) if node.name in taking_part and node.name != me.name)
 
 
 def _carrier(
@@ -173,7 +178,6 @@ class Way:
     """Where the first path of a router leaves this host."""
 
     carrier: Interface
-    source: Address
     others: tuple[Node, ...]  # those that take part, ourselves excepted
 
 
@@ -182,13 +186,8 @@ def _paths(router: Section, me: Node, first: Way, draft: Draft, host: HostFacts,
     family, found = family_of(router), []
     for transport in transports_of(router)[1:]:
         source = _source(router, me, first.carrier, transport, findings)
-        if source is None:
-            continue
-        leaves: Interface | None = first.carrier
-        if router.get("interface") is None and source not in (first.source, *_own(first.carrier)):
-            leaves = _having(source, (*router.at, "transport"), host, findings)
-        if leaves is not None:
-            found.append(PathPlan(transport, leaves.name, source, _peers(router, me, first.others, source)))
+        if source is not None:
+            found.append(PathPlan(transport, first.carrier.name, source, _peers(router, me, first.others, source)))
     if {*transports_of(router)} == {Transport.MULTICAST}:
         return found
     mine, ends = more_of(me, family), [more_of(node, family) for node in first.others]
@@ -292,11 +291,11 @@ def _names(interfaces: Iterable[Interface]) -> str:
     return ", ".join(names[:_LISTED_MAX]) + (" ..." if len(names) > _LISTED_MAX else "") if names else "none"
 
 
-def imagine(router: Section, me: Node) -> Placed:
+def imagine(router: Section, me: Node, draft: Draft) -> Placed:
     """A router on a host that nobody asked."""
     vips = tuple(
         Vip(vip.ip, vip.prefix, vip.dev if isinstance(vip.dev, str) else "eth0", vip.advertised)
         for _, vip in in_order(router)
     )
     source = me.address6 if family_of(router) == 6 and me.address6 is not None else me.address
-    return Placed("eth0", source, vips)
+    return Placed("eth0", source, vips, _peers(router, me, _others(router, me, draft), source))

@@ -1,6 +1,7 @@
 """Problems for people at a terminal, for programs (`check/1`) and for GitHub's annotations."""
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from firstmate.model.problems import Problem, Severity
 
 SCHEMA = "check/1"
 LINE_MAX = 160  # characters of a line of the file that are repeated
+_PASSWORD = re.compile(r"""(auth_pass["']?\s*=\s*)("[^"]*"?|'[^']*'?)""")
 _LEAD = 20  # characters kept before the caret when a line is cut
 
 
@@ -59,7 +61,8 @@ def _line(text: str, number: int) -> str | None:
 
 
 def _masked(problem: Problem, line: str) -> str:
-    """A secret written into the file by mistake is not repeated on a screen or in a log of CI."""
+    """A password, or a secret written into the file by mistake, is not repeated on a screen or in a log of CI."""
+    line = _PASSWORD.sub(lambda match: match[1] + "*" * len(match[2]), line)
     if problem.code != Code.BAD_SECRET.value:
         return line
     start, end = problem.column - 1, problem.column - 1 + problem.width

@@ -6,6 +6,7 @@ from firstmate.config import families, groups, paths, signing, tracking
 from firstmate.config.addresses import VipDraft
 from firstmate.config.codes import Code
 from firstmate.config.findings import Findings
+from firstmate.config.places import Path
 from firstmate.config.readers import shown
 from firstmate.config.schema import Draft, Section
 from firstmate.model.addresses import Address
@@ -57,6 +58,7 @@ def judge(draft: Draft, findings: Findings) -> None:
         priorities = priorities_of(router, draft)
         signed = signing.signing_of(router, draft, interval_us_of(router))
         _judge_order(router, nodes, findings)
+        _judge_tables(router, nodes, findings)
         _judge_version(router, findings)
         _judge_effect(router, findings)
         families.judge(router, findings, signed=signed is not None)
@@ -87,13 +89,7 @@ def _judge_order(router: Section, nodes: dict[str, Section], findings: Findings)
         for place, name in enumerate(given):
             part = name if isinstance(given, dict) else place
             if name not in nodes:
-                lines = (
-                    (known, findings.document.place((*node.at, "name")).value.line) for known, node in nodes.items()
-                )
-                listed = ", ".join(f'"{known}" (line {line})' for known, line in lines)
-                text = f"{shown(name)} is not a node of this cluster"
-                hint = f"nodes: {listed}" if listed else "there is no [[node]]"
-                findings.add(Code.NOT_A_NODE, (*router.at, key, part), text, hint, on_key=isinstance(given, dict))
+                _not_a_node((*router.at, key, part), name, nodes, findings, on_key=isinstance(given, dict))
             elif isinstance(given, tuple) and name in given[:place]:
                 text = f"{shown(name)} stands twice in {key}"
                 findings.add(Code.LISTED_TWICE, (*router.at, key, place), text, "keep one")
@@ -106,15 +102,30 @@ def _judge_order(router: Section, nodes: dict[str, Section], findings: Findings)
         if number in seen:
             text = f"{shown(name)} has the same priority as {shown(seen[number])}"
             hint = "the higher one is MASTER: make them differ"
-            findings.add(
-                Code.SAME_PRIORITY, (*router.at, "priority", name), text, "the higher one is MASTER: make them differ"
-            )
+            findings.add(Code.SAME_PRIORITY, (*router.at, "priority", name), text, hint)
         seen.setdefault(number, name)
     taking_part = priority if priority is not None else prefer if prefer is not None else nodes
     if len(taking_part) == 1 and not router.get("peers"):
         at = next((key for key in ("priority", "prefer") if router.get(key)), "name")
         text = "one node alone takes part in this virtual router: nobody takes over"
         findings.add(Code.ALONE, (*router.at, at), text, "name a second node")
+
+
+def _not_a_node(path: Path, name: str, nodes: dict[str, Section], findings: Findings, *, on_key: bool) -> None:
+    lines = ((known, findings.document.place((*node.at, "name")).value.line) for known, node in nodes.items())
+    listed = ", ".join(f'"{known}" (line {line})' for known, line in lines)
+    hint = f"nodes: {listed}" if listed else "there is no [[node]]"
+    findings.add(Code.NOT_A_NODE, path, f"{shown(name)} is not a node of this cluster", hint, on_key=on_key)
+
+
+def _judge_tables(router: Section, nodes: dict[str, Section], findings: Findings) -> None:
+    """Interfaces by node, inside of entries."""
+    for key, part in (("addresses", "dev"), ("routes", "dev"), ("rules", "iif"), ("track", "interface")):
+        for place, entry in enumerate(router.get(key, ())):
+            by_node = getattr(entry, part)
+            for name in by_node if isinstance(by_node, dict) else ():
+                if name not in nodes:
+                    _not_a_node((*router.at, key, place, part, name), name, nodes, findings, on_key=True)
 
 
 def _judge_version(router: Section, findings: Findings) -> None:
@@ -219,7 +230,7 @@ def _judge_vip_clashes(draft: Draft, findings: Findings) -> None:
 def _judge_vmacs(draft: Draft, findings: Findings) -> None:
     seen: dict[str, Section] = {}
     for router in draft.routers:
-        vmac = families.vmac_of(router) if router.get("vrid") else None
+        vmac = families.vmac_of(router)
         if vmac is None:
             continue
         if vmac.name in seen:

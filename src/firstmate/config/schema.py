@@ -35,7 +35,8 @@ from firstmate.model.plan import OWNER, Auth, ChecksumForm, HaproxyRun, Mode, Se
 from firstmate.model.units import MS, S
 
 NODES_MAX = 32
-SECTIONS_MAX = 255  # of one kind; for [[vrrp]] it is the number of vrids
+SECTIONS_MAX = 255  # of one kind
+ROUTERS_MAX = 2000  # 255 vrids of each family on every interface; more has not been measured
 SERVERS_MAX = 1000  # of one service
 MORE_ADDRESSES_MAX = 8  # of one node: a path for each
 COUNT_MAX = 100  # rise, fall, repeats: more is surely a mistake
@@ -256,7 +257,7 @@ def _many(title: str, keys: Keys, most: int) -> Key:
 FILE: Keys = {
     "cluster": _one("cluster", CLUSTER),
     "node": _many("node", NODE, NODES_MAX),
-    "vrrp": _many("vrrp", VRRP, SECTIONS_MAX),
+    "vrrp": _many("vrrp", VRRP, ROUTERS_MAX),
     "service": _many("service", SERVICE, SECTIONS_MAX),
     "haproxy": _one("haproxy", HAPROXY),
     "check": _many("check", CHECK, SECTIONS_MAX),

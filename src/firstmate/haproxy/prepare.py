@@ -1,6 +1,6 @@
 """From a `Plan` to a file that HAProxy has accepted: find, render, ask `haproxy -c`, put in place.
 
-Blocking: it runs programs and writes files. `ops` calls it in a thread.
+Blocking: it runs programs and writes files. `ops` has a process for it (`ops.preparation`).
 """
 
 import hashlib
@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firstmate.haproxy.binary import Binary, HaproxyMissing, HaproxyTooOld, find
+from firstmate.haproxy.ground import Ground
 from firstmate.haproxy.paths import state_path
-from firstmate.haproxy.render import Ground, UnsafeValue, render, with_socket
+from firstmate.haproxy.render import UnsafeValue, render, with_socket
 from firstmate.haproxy.verdict import alerts
 from firstmate.model.plan import Plan
 from firstmate.model.problems import Problem

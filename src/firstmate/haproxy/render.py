@@ -13,6 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from firstmate.haproxy.ground import Ground
 from firstmate.haproxy.paths import socket_path, state_path
 from firstmate.model.addresses import Address
 from firstmate.model.plan import Bind, HttpCheck, Plan, ProtocolCheck, ServicePlan
@@ -38,20 +39,6 @@ _SECTIONS = frozenset({
 
 class UnsafeValue(ValueError):
     """A value that HAProxy would read as something else than it is; the text names it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """What the host gives HAProxy."""
-
-    runtime: str  # directory of the runtime socket, /run/firstmate
-    nofile: int  # hard limit of open descriptors of the process that starts HAProxy
-    cpus: int  # those we may use
-    transparent: bool  # may bind addresses that the host does not hold: CAP_NET_ADMIN, or ip_nonlocal_bind
-    user: str | None = None  # whom HAProxy becomes; None: it stays who it is
-    group: str | None = None
-    socket_uid: int | None = None  # who may use the runtime socket beside root; None: whoever starts HAProxy
-    socket_gid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from typing import Any
 from firstmate.model import jsonable
 
 MESSAGE_OCTETS_MAX = 180_000  # below the default socket buffer; a snapshot of 32 virtual routers is a quarter
+QUEUE_OCTETS = 1 << 22
+SO_SNDBUFFORCE = 32
 MESSAGES_AT_ONCE = 256  # then the loop turns to other things
 
 
@@ -59,8 +61,14 @@ class Channel:
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
-    """Both ends, inheritable only when passed on by name."""
-    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    """Both ends, inheritable only when passed on by name; with room for the news of 1,000 virtual routers at once."""
+    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    for end in ends:
+        try:
+            end.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, QUEUE_OCTETS)
+        except PermissionError:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, QUEUE_OCTETS)
+    return ends
 
 
 def inherited(fd: int) -> socket.socket:

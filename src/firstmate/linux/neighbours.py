@@ -21,10 +21,10 @@ ETHERTYPE_ARP, ETHERTYPE_IPV6 = 0x0806, 0x86DD
 MAC_OCTETS, ARP_FRAME_OCTETS, NA_FRAME_OCTETS = 6, 42, 86
 ALL_NODES, ALL_NODES_MAC = IPv6Address("ff02::1"), bytes.fromhex("333300000001")
 SOLICITED_NODE = bytes.fromhex("ff0200000000000000000001ff")  # and the last three octets of the address
-UNSPECIFIED = IPv6Address("::")
+LINK_LOCAL = IPv6Address("fe80::").packed[:8]
 ICMPV6, SOLICITATION, ADVERTISEMENT = 58, 135, 136
 ROUTER, OVERRIDE = 0x8000_0000, 0x2000_0000
-TARGET_LINK_LAYER_ADDRESS = 2
+SOURCE_LINK_LAYER_ADDRESS, TARGET_LINK_LAYER_ADDRESS = 1, 2
 HOP_LIMIT = 255
 FORWARDING_KNOWN_S = 1.0  # a round of announcements asks once
 
@@ -66,10 +66,16 @@ def unsolicited_advertisement(ip: Address, mac: bytes, *, router: bool) -> bytes
 
 
 def neighbour_probe(ip: Address, mac: bytes) -> bytes:
-    """The 78 octets of RFC 4862, 5.4.2: who has it? The holder answers to every node."""
+    """The 86 octets of RFC 4861, 4.3: who has it? The holder answers to us alone.
+
+    Without a source, as RFC 4862 asks for duplicates, it would answer to every node, and take the traffic of all of
+    them. The source is the address that our MAC gives (RFC 4291, A), whether we use it or not: the MAC is said with it.
+    """
     group = SOLICITED_NODE + ip.packed[13:]
     ethernet = _ETHERNET.pack(b"\x33\x33" + group[12:], mac, ETHERTYPE_IPV6)
-    return ethernet + _icmpv6(SOLICITATION, 0, ip.packed, b"", (UNSPECIFIED.packed, group))
+    source = LINK_LOCAL + bytes((mac[0] ^ 2,)) + mac[1:3] + b"\xff\xfe" + mac[3:]
+    option = _OPTION.pack(SOURCE_LINK_LAYER_ADDRESS, 1, mac)
+    return ethernet + _icmpv6(SOLICITATION, 0, ip.packed, option, (source, group))
 
 
 def read_claim(frame: bytes) -> Claim | None:

@@ -18,14 +18,24 @@ def read_secret(reference: str) -> Secret:
         case "credential":
             return _read(_credentials() / place, reference)
         case "env":
-            value = os.environb.get(os.fsencode(place))
-            if value is None:
-                message = f"the variable {place} is not set"
-                raise LookupError(message)
-            return Secret(value)
+            return Secret(_variable(place))
         case _:
             message = f"{kind} is no place for a secret: file, env or credential"
             raise LookupError(message)
+
+
+_taken: dict[str, bytes] = {}  # variables that were read; a reload asks for them again
+
+
+def _variable(name: str) -> bytes:
+    """It is taken out of the environment: checks and HAProxy, our children, inherit what is there."""
+    value = os.environb.pop(os.fsencode(name), None)
+    if value is not None:
+        _taken[name] = value
+    if name not in _taken:
+        message = f"the variable {name} is not set"
+        raise LookupError(message)
+    return _taken[name]
 
 
 def _credentials() -> Path:

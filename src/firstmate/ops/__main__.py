@@ -11,7 +11,7 @@ import socket
 import sys
 from pathlib import Path
 
-from firstmate.haproxy.render import Ground
+from firstmate.haproxy.ground import Ground
 from firstmate.ipc.channel import Channel, inherited
 from firstmate.linux import process
 from firstmate.model import jsonable
@@ -57,7 +57,13 @@ async def _hear_reloads(_: Loop) -> None:
 
 def _api_on(listener: socket.socket) -> Servant:
     async def serve(loop: Loop) -> None:
-        """The web server takes 0.2 s to import: HAProxy is started and watched meanwhile."""
+        """The web server takes 8 MiB and 0.2 s of a processor to import: only when somebody calls."""
+        called = asyncio.Event()
+        asyncio.get_running_loop().add_reader(listener, called.set)
+        try:
+            await called.wait()
+        finally:
+            asyncio.get_running_loop().remove_reader(listener)
         api = await asyncio.to_thread(importlib.import_module, "firstmate.ops.api")
         await api.serve(listener, loop.status)
 

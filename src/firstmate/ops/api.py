@@ -4,9 +4,12 @@ GET /status    the status document (model.status)
 GET /healthz   200 while ops decides; its body is the health of the cluster as one word
 """
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias
 
 import uvicorn
 from starlette.applications import Starlette
@@ -22,22 +25,29 @@ KEEP_ALIVE_S = 5
 STOP_S = 1
 
 
-def application(status: Callable[[], Status]) -> Starlette:
-    """Its functions are `async` although they wait for nothing: Starlette would run others in a thread."""
+Look: TypeAlias = Callable[[], Callable[[], Status]]
+"""Called in the loop, it gives what makes the status document, which a thread of ours does: see `Loop.status`."""
+
+
+def application(look: Look) -> Starlette:
+    thread = ThreadPoolExecutor(1, "status")  # one: whoever asks often waits, and nobody else does
 
     async def get_status(_: Request) -> Response:
-        return Response(jsonable.dumps(status()) + "\n", media_type="application/json")
+        make = look()
+        text = await asyncio.get_running_loop().run_in_executor(thread, lambda: jsonable.dumps(make()))
+        return Response(text + "\n", media_type="application/json")
 
     async def get_health(_: Request) -> Response:
-        return PlainTextResponse(status().health + "\n")
+        document = await asyncio.get_running_loop().run_in_executor(thread, look())
+        return PlainTextResponse(document.health + "\n")
 
     return Starlette(routes=[Route("/status", get_status), Route("/healthz", get_health)])
 
 
-async def serve(listener: socket.socket, status: Callable[[], Status]) -> None:
+async def serve(listener: socket.socket, look: Look) -> None:
     """Answer on `listener` until cancelled. It stays open in the supervisor, so callers wait while we restart."""
     config = uvicorn.Config(
-        application(status),
+        application(look),
         loop="none",
         http="h11",
         ws="none",

@@ -7,7 +7,7 @@ import pwd
 import resource
 from pathlib import Path
 
-from firstmate.haproxy.render import Ground
+from firstmate.haproxy.ground import Ground
 
 HAPROXY_USER = "haproxy"  # what distributions make for it
 CAP_NET_ADMIN = 12

@@ -11,20 +11,21 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+from firstmate.haproxy.ground import Ground
 from firstmate.haproxy.paths import socket_path, state_path
-from firstmate.haproxy.prepare import Refused, prepare
-from firstmate.haproxy.render import Ground
 from firstmate.haproxy.sockets import NoAnswer, ask
 from firstmate.haproxy.stats import BadAnswer, Info, parse_info, parse_servers
 from firstmate.linux.process import clock_us
 from firstmate.model.plan import HaproxyPlan, HaproxyRun, Plan
-from firstmate.model.units import MS, S, Micros, format_duration
+from firstmate.model.units import S, Micros, format_duration
+from firstmate.ops.preparation import prepare_apart
 from firstmate.ops.probe import Probe
 from firstmate.policy.health import LATE_US, grace_us
 from firstmate.policy.life import Absent, Answered, Missed, Serving
-from firstmate.policy.world import ConfigAccepted, ConfigRefused, Event, ServersSeen, ServerView, World
+from firstmate.policy.world import Event, ServersSeen, ServerView, World
 
 PROBES_AT_ONCE = 4
+NOTHING_TO_PROBE_US: Micros = 1 * S  # a plan without HAProxy may be replaced by one with it
 STATS_INTERVAL_US: Micros = 1 * S
 STATS_TIMEOUT_S = 1.0
 STATE_TIMEOUT_S = 2.0
@@ -50,7 +51,7 @@ class Keeper:
                 haproxy = self._world().plan.haproxy
                 if haproxy is not None and self._expected(haproxy) and len(self._probes) < PROBES_AT_ONCE:
                     self._probe(haproxy, tasks)
-                interval_us = haproxy.probe_interval_us if haproxy is not None else 100 * MS
+                interval_us = haproxy.probe_interval_us if haproxy is not None else NOTHING_TO_PROBE_US
                 now_us = clock_us()
                 due_us = max(due_us + interval_us, now_us)
                 await asyncio.sleep((due_us - now_us) / S)
@@ -74,13 +75,7 @@ class Keeper:
     async def prepare(self) -> None:
         """Render, check and put in place what the plan of now asks for."""
         async with self._preparing:
-            plan = self._world().plan
-            try:
-                done = await asyncio.to_thread(prepare, plan, self._ground)
-            except Refused as refused:
-                self._put(ConfigRefused(refused.problems))
-            else:
-                self._put(ConfigAccepted(done.binary.path, done.binary.version_text, done.config, done.digest))
+            self._put(await asyncio.to_thread(prepare_apart, self._world().plan, self._ground))
 
     async def save_states(self) -> None:
         """Before a reload: weights, drains and check results for the next worker (best effort)."""

@@ -72,7 +72,7 @@ def decide(world: World, event: Event, now_us: Micros) -> Step:
         case Notice():
             notices = (*world.notices, event)[-NOTICES_MAX:]
             seen, actions = _seen(world, event.seq, now_us)
-            return replace(seen, notices=notices), [Record("notice", event.code, event.text), *actions]
+            return replace(seen, notices=notices), [Record("notice", event.code, in_words(world, event.text)), *actions]
         case ServersSeen():
             return _servers_seen(world, event)
         case CheckRan():
@@ -145,14 +145,17 @@ def _live(world: World, event: LifeEvent, now_us: Micros) -> Step:
     if world.plan.haproxy is None:
         return world, []
     was = world.life
-    life, actions = lives.step(was, event, _fresh(world.plan.haproxy), now_us, leading=world.leading)
+    # Ten times a second nothing changes; `leading` looks at every virtual router.
+    quiet = isinstance(was, Serving) and isinstance(event, Answered) and event.worker_pid == was.worker_pid
+    leading = not quiet and world.leading
+    life, actions = lives.step(was, event, _fresh(world.plan.haproxy), now_us, leading=leading)
     restarts = world.restarts + (isinstance(event, ChildExited) and life is not was)
     servers = world.servers if isinstance(life, Serving) else ()
     before = haproxy_text(world)
     world = replace(world, life=life, restarts=restarts, servers=servers)
     # Peers need not believe for a second what is past.
     beats = [_beat(world, now_us)] if actions and haproxy_text(world) != before else []
-    return world, [*actions, *beats, *_life_records(was, life, event, now_us, leading=world.leading)]
+    return world, [*actions, *beats, *_life_records(was, life, event, now_us, leading=leading)]
 
 
 def _life_records(was: Life, life: Life, event: LifeEvent, now_us: Micros, *, leading: bool) -> list[Action]:

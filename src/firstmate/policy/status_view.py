@@ -12,7 +12,7 @@ from firstmate.model.status import HaproxyStatus, NodeStatus, OddityStatus, Path
 from firstmate.model.units import S, Micros, format_duration
 from firstmate.policy.life import Absent, Serving
 from firstmate.policy.trouble import is_silent, standby_faults, troubles
-from firstmate.policy.view import fresh_peers, haproxy_text, in_words, node_name, servers_text
+from firstmate.policy.view import addresses_of, fresh_peers, haproxy_text, in_words, node_name, servers_text
 from firstmate.policy.world import RouterSeen, World
 
 PULSE_NEVER_S = 1e6  # age of a snapshot that never came
@@ -141,7 +141,7 @@ def _heartbeat_age_us(world: World, node: Node, now_us: Micros) -> Micros | None
     ages = [
         _age_us(world, seen.view.heard_at_us, seen, now_us)
         for seen in world.seen
-        if seen.view.master == node.address and seen.view.heard_at_us is not None
+        if seen.view.master in addresses_of(node) and seen.view.heard_at_us is not None
     ]
     return max(0, min(ages)) if ages else None
 

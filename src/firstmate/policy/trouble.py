@@ -10,7 +10,7 @@ from firstmate.policy.world import RouterSeen, World
 PULSE_OLD_US: Micros = 3 * S  # pulse tells of itself each second
 NOTICE_SHOWN_US: Micros = 60 * S
 TROUBLES_MAX = 20
-TWO_MASTERS = "two-masters"  # code of pulse's oddity
+TWO_MASTERS, PATH_SILENT = "two-masters", "path-silent"  # codes of pulse's oddities
 
 
 def troubles(world: World, now_us: Micros) -> tuple[str, ...]:
@@ -70,6 +70,8 @@ def _paths(world: World) -> list[str]:
     """A path that is silent while another is heard; when all are, the peer is not heard at all: said elsewhere."""
     found = []
     for seen in world.seen:
+        if len(seen.view.paths) < 2 or any(odd.code == PATH_SILENT for odd in seen.view.oddities):
+            continue  # nothing to compare, or said there
         for path in seen.view.paths:
             ways = [other for other in seen.view.paths if other.peer == path.peer]
             if is_silent(world, path, seen) and not all(is_silent(world, other, seen) for other in ways):
@@ -80,10 +82,10 @@ def _paths(world: World) -> list[str]:
 
 def is_silent(world: World, path: PathView, seen: RouterSeen) -> bool:
     """The peer is MASTER, so it should have been heard by this path when pulse took this view."""
-    master, view = world.masters.get(seen.view.name), seen.view
-    if master is None or master.node != node_name(world, path.peer) or master.node == world.plan.node:
+    if path.heard_at_us is not None and seen.at_us - path.heard_at_us <= seen.view.down_interval_us:
         return False
-    return path.heard_at_us is None or seen.at_us - path.heard_at_us > view.down_interval_us
+    master = world.masters.get(seen.view.name)
+    return master is not None and master.node != world.plan.node and master.node == node_name(world, path.peer)
 
 
 def _pulse(world: World, now_us: Micros) -> list[str]:
@@ -157,5 +159,5 @@ def _peers(world: World, now_us: Micros) -> list[str]:
 
 
 def _notices(world: World, now_us: Micros) -> list[str]:
-    recent = [notice.text for notice in world.notices if now_us - notice.at_us <= NOTICE_SHOWN_US]
+    recent = [in_words(world, notice.text) for notice in world.notices if now_us - notice.at_us <= NOTICE_SHOWN_US]
     return list(dict.fromkeys(recent))

@@ -2,13 +2,16 @@
 
 import re
 
+from firstmate.model.addresses import Address
 from firstmate.model.messages import Oddity, PeerView, RouterState
+from firstmate.model.plan import Node
 from firstmate.model.units import S, Micros
 from firstmate.policy.life import Absent, Hung, Killing, Serving, Silent, Starting
 from firstmate.policy.world import RouterSeen, World
 
 PEER_FRESH_US: Micros = 3 * S  # a peer speaks once a second
 
+_BOUNDS = {4: (r"(?<![\d.])", r"(?![\d.]*\d)"), 6: (r"(?<![\da-f:])", r"(?!:*[\da-f])")}  # of a whole address
 # A fact that is named twice, as in "haproxy: HAProxy hangs".
 _FACT_TWICE = re.compile(r"^(\S+): ((?:(?:check|process check|file) \")?\1\b)", re.IGNORECASE)
 
@@ -35,15 +38,23 @@ def servers_text(world: World) -> str:
     return f"{world.servers_up}/{len(world.servers)}"
 
 
+def addresses_of(node: Node) -> tuple[Address, ...]:
+    """Each by which it may be known."""
+    return (node.address, *((node.address6,) if node.address6 else ()), *node.more_addresses)
+
+
 def node_name(world: World, address: object) -> str:
     """The name of the node with this address; the address itself when it is no node's."""
-    return next((node.name for node in world.plan.nodes if node.address == address), str(address))
+    return next((node.name for node in world.plan.nodes if address in addresses_of(node)), str(address))
 
 
 def in_words(world: World, reason: str) -> str:
     """A reason of pulse's for people: nodes by their names, and no fact named twice."""
     for node in world.plan.nodes:
-        reason = re.sub(rf"(?<![\d.]){re.escape(str(node.address))}(?![\d.]*\d)", node.name, reason)
+        for address in addresses_of(node):
+            if str(address) in reason:
+                before, after = _BOUNDS[address.version]
+                reason = re.sub(before + re.escape(str(address)) + after, node.name, reason)
     return _FACT_TWICE.sub(r"\2", reason)
 
 

@@ -1,7 +1,7 @@
 """Says on each interface that addresses are here (gratuitous ARP, unsolicited NA), and hears who else says so."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from firstmate.linux.conflicts import ConflictWatch
 from firstmate.linux.neighbours import Announcer, Claim
@@ -111,8 +111,8 @@ class Rivals:
         for key in [key for key in self._watches if key[0] == interface]:
             self._lose(key)
 
-    def read(self, ready: set[int], now_us: Micros) -> list[Claim]:
-        """Who claims what we have held for a while."""
+    def read(self, ready: set[int], held: Collection[Vip], now_us: Micros) -> list[Claim]:
+        """Who claims what we have held for a while, and still hold."""
         found: list[Claim] = []
         for key, watch in list(self._watches.items()):
             if watch.fileno() not in ready:
@@ -122,7 +122,7 @@ class Rivals:
             except OSError:
                 self._lose(key)
                 continue
-            ours = {vip.ip for vip, since_us in self._since_us.items() if now_us - since_us >= GRACE_US}
+            ours = {vip.ip for vip in held if now_us - self._since_us.get(vip, now_us) >= GRACE_US}
             found += [claim for claim in claims if claim.ip in ours]
         return found
 

@@ -32,7 +32,8 @@ PROTO_ERR_REASON = "proto_err_reason"
 RECEIVED, RECEIVED_ZERO = "rcvd_advertisements", "rcvd_pri_zero"
 SENT, SENT_ZERO = "sent_advertisements", "sent_pri_zero"
 GARP_SENT, NA_SENT = "garp_sent", "na_sent"
-CONTEST_ADVERTS = 4  # so many adverts of another MASTER, each answered by ours: it does not hear us
+TWO_MASTERS = "two_masters"  # adverts of another MASTER while we are
+CONTEST_ADVERTS, ONE_WAY_ADVERTS = 2, 4  # so many in a row, each answered by ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class Member:
         self.queued_us: Micros | None = None  # its place in the router's queue of deadlines
         self.contest: Contest | None = None  # only while MASTER
         self.counters: dict[str, int] = dict.fromkeys(
-            [MASTER_TRANSITIONS, RELEASES, RECEIVED, RECEIVED_ZERO, SENT, SENT_ZERO, GARP_SENT, NA_SENT], 0
+            [MASTER_TRANSITIONS, RELEASES, RECEIVED, RECEIVED_ZERO, SENT, SENT_ZERO, GARP_SENT, NA_SENT, TWO_MASTERS], 0
         ) | {refusal.value: 0 for refusal in Refusal}
         self.counters |= dict.fromkeys([NEW_MASTER_REASON, NEXT_MASTER_REASON, PROTO_ERR_REASON], 0)
         self.sender = Sender(plan, udp_port)
@@ -240,6 +241,7 @@ class Member:
         if contest is None or contest.sender != heard.sender or now_us - contest.last_us > gap_us:
             contest = self.contest = Contest(heard.sender, 0, now_us)
         contest.adverts += 1
+        self.counters[TWO_MASTERS] += 1
         contest.last_us = now_us
         return contest.adverts
 

@@ -16,7 +16,7 @@ from firstmate.vrrp import member
 from firstmate.vrrp.deadlines import Deadlines
 from firstmate.vrrp.instance import Event as InstanceEvent
 from firstmate.vrrp.instance import Fault, Heard, Initialize, Master, PeerGone, Reprioritized, Signal, Unfit
-from firstmate.vrrp.member import CONTEST_ADVERTS, Member
+from firstmate.vrrp.member import Member
 from firstmate.vrrp.oddities import Oddities
 from firstmate.vrrp.packet import FIRST_OCTETS, HEADER_OCTETS, PROTO_ERR_REASON, BadAdvert, Refusal
 from firstmate.vrrp.paths import Path
@@ -58,6 +58,10 @@ _HINTS = {
     Refusal.UNKNOWN_SOURCE: "add it to peers if it belongs here",
     Refusal.VRID_CLASH: "give one of the two another vrid",
     Refusal.ADDRESS_LIST: "make transport and addresses equal on both",
+    Refusal.AUTH_EXT_STALE: "set the clocks right (chrony, NTP) on both",
+    Refusal.AUTH_EXT_MISSING: "give both the same secret",
+    Refusal.AUTH_EXT_UNKNOWN_KEY: "give both the same keys",
+    Refusal.AUTH_EXT_INVALID_HMAC: "give both the same secret",
 }
 
 
@@ -153,10 +157,10 @@ class Router:
         one.counters[member.RECEIVED] += 1
         one.counters[member.RECEIVED_ZERO] += heard.priority == 0
         out = self._remark(one, datagram.source, remarks, now_us)
-        if isinstance(one.instance.state, Master) and heard.priority:
-            out += self._contest(one, heard, now_us)
-        before = one.master
+        before, leads = one.master, one.state is RouterState.MASTER
         out += self._step(one, heard, now_us)
+        if leads and heard.priority and one.state is RouterState.MASTER:
+            out += self._contest(one, heard, now_us)
         if one.master != before:
             self._new_master = one.plan.name
         if said is not None and heard.priority and not remarks and not one.plan.hmac and one.plan.auth is not Auth.AH:
@@ -356,11 +360,14 @@ class Router:
         return out
 
     def _contest(self, one: Member, heard: Heard, now_us: Micros) -> list[Action]:
-        """Two MASTERs; and when it goes on although we have answered, a link that works one way only."""
+        """Two MASTERs: one advert is a network that heals; when it goes on, although we answer, it does not hear us."""
         sender, plan = heard.sender, one.plan
+        adverts = one.note_contest(heard, now_us)
+        if adverts < member.CONTEST_ADVERTS:
+            return []
         text = f"{sender} is MASTER too, with priority {heard.priority}; ours is {one.instance.priority}"
         out = self._notice(one, "two-masters", sender, text, now_us)
-        if one.note_contest(heard, now_us) >= CONTEST_ADVERTS:
+        if adverts >= member.ONE_WAY_ADVERTS and not plan.lower_prio_no_advert:
             text = f"we hear {sender}, and it does not hear us: look at firewalls and the network from here to there"
             out += self._notice(one, "one-way-link", sender, f"{text} (vrid {plan.vrid} on {plan.interface})", now_us)
         return out

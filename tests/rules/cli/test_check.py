@@ -129,3 +129,20 @@ def test_haproxy_refuses_a_file_of_the_operator(file: Path, tmp_path: Path) -> N
     result = check(file, "--haproxy", str(HAPROXY))
     assert result.exit_code == 78
     assert f"--> {own}:2\n  |\n2 |   frobnicate\n" in result.stdout
+
+
+def test_a_secret_is_looked_at_where_this_host_is_a_node(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = NO_HAPROXY.replace('"web-edge"', '"web-edge"\nsecret = "env:FIRSTMATE_TEST_CHECKED"', 1)
+    text = text.replace("10.0.1.10", "127.0.0.1").replace("vrid = 1", 'vrid = 1\ninterface = "lo"')
+    file.write_text(text)
+    monkeypatch.setenv("FIRSTMATE_TEST_CHECKED", "hunter2")
+    result = check(file)
+    assert (result.exit_code, "error[E223]" in result.stdout, "hunter2" in result.output) == (78, True, False)
+    monkeypatch.setenv("FIRSTMATE_TEST_CHECKED", "k" * 32)
+    result = check(file)
+    assert (result.exit_code, "this host is lb-a" in result.stdout) == (0, True), result.output
+
+
+def test_a_namespace_that_cannot_be_entered_leaves_the_host_out(file: Path) -> None:
+    file.write_text(NO_HAPROXY.replace('"web-edge"', '"web-edge"\nnet_namespace = "firstmate-is-not-there"', 1))
+    assert check(file).exit_code == 0

@@ -137,6 +137,13 @@ def test_what_a_row_cannot_hold() -> None:
     assert max(map(len, text.splitlines())) <= 100
 
 
+def test_what_others_say_cannot_steer_the_terminal() -> None:
+    node = replace(MASTER.nodes[1], haproxy="\x1b[2J\x9b2K", ready="yes\r")
+    text = render(replace(MASTER, troubles=("web/web1 is DOWN: \x1b]0;x\x07",), nodes=(node,)))
+    assert all(char.isprintable() or char == "\n" for char in text)
+    assert "?[2J?2K" in text
+
+
 def test_many_notes_are_cut() -> None:
     router = replace(MASTER.routers[0], moves_with=("db",))
     text = render(replace(MASTER, routers=(router,) * 50))

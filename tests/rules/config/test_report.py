@@ -116,6 +116,12 @@ def test_the_beginning_of_a_long_line_is_not_cut() -> None:
 
 def test_a_secret_is_masked() -> None:
     assert shown('a = "hunter2"', code="E120", column=5, width=9)[3] == "1 | a = *********"
+    assert shown('auth_pass = "hunter2"', code="E214", column=1, width=9)[3] == "1 | auth_pass = *********"
+    assert (
+        shown("a = { 'auth_pass'='hunter2', b = 1 }", code="E112", column=30)[3]
+        == "1 | a = { 'auth_pass'=*********, b = 1 }"
+    )
+    assert shown('auth_pass = "hunter2', code="E104", column=1)[3] == "1 | auth_pass = ********"
 
 
 def test_lines_count_as_toml_counts_them() -> None:

@@ -3,7 +3,7 @@
 from ipaddress import IPv4Address
 
 import pytest
-from tests.rules.config.example import GOOD, edited, found, plan_of, problems_of, unmarked
+from tests.rules.config.example import GOOD, edited, found, plan_of, problems_of, unmarked, vrrp
 
 from firstmate.config.compile import check
 from firstmate.config.routers import skew_us
@@ -11,11 +11,6 @@ from firstmate.config.schema import Section
 from firstmate.model.units import MS, S
 
 SECOND = '\n[[vrrp]]\nname = "two"\nvrid = {}\nprefer = ["lb-b", "lb-a"]\naddresses = [{}]\n'
-
-
-def vrrp(line: str) -> str:
-    """GOOD with one more line in its [[vrrp]]."""
-    return edited(("vrid = 1", f"vrid = 1\n{line}"))
 
 
 def replaced(new: str) -> str:
@@ -28,6 +23,10 @@ RULES = {  # id, and the file with its place marked
     "not a node in priority":     ("E207", replaced("priority = { lb-a = 2, lb-b = 1, «lb-c» = 3 }")),
     "not a node in source":       ("E207", vrrp('source = { «lb-c» = "10.0.1.12" }')),
     "not a node in interface":    ("E207", vrrp('interface = { lb-a = "eth0", lb-b = "eth0", «"lb-c"» = "eth0" }')),
+    "not a node in dev":          ("E207", edited(('"10.0.1.100/24"', '{ vip = "10.0.1.100/24", dev = { lb-a = "eth0", «lb-c» = "eth0" } }'))),
+    "not a node in a route":      ("E207", vrrp('routes = [{ to = "10.9.0.0/16", dev = { «lb-c» = "eth0" } }]')),
+    "not a node in a rule":       ("E207", vrrp('rules = [{ table = 1, priority = 1, iif = { «lb-c» = "eth0" } }]')),
+    "not a node in track":        ("E207", vrrp('track = [{ interface = { «lb-c» = "eth0" } }]')),
     "preferred twice":            ("E210", replaced('prefer = ["lb-a", "lb-b", «"lb-a"»]')),
     "both":                       ("E208", vrrp("«priority» = { lb-a = 2, lb-b = 1 }")),
     "equal priorities":           ("E209", replaced("priority = { lb-a = 100, lb-b = «100» }")),

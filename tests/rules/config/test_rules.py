@@ -5,12 +5,22 @@ from tests.rules.config.example import GOOD, edited, found, problems_of, unmarke
 
 CHECK = '[[check]]\nname = "{}"\ncommand = ["/bin/true"]\n'
 
+PROCESS = '[[process]]\nname = "a"\nprocess = "x"\n'
+FILE = '[[file]]\nname = "a"\npath = "/x"\n'
+
 # fmt: off
 RULES = {  # id, and the file with its place marked
     "node named twice":     ("E203", edited(('"lb-b"\naddress', '«"lb-a"»\naddress'), (', "lb-b"]', ', "lb-a"]'))),
     "node address twice":   ("E204", edited(('"10.0.1.11"', '«"10.0.1.10"»'))),
     "check named twice":    ("E203", GOOD + CHECK.format("a") + CHECK.format("a").replace('"a"', '«"a"»')),
     "check named haproxy":  ("E203", GOOD + CHECK.format("haproxy").replace('"haproxy"', '«"haproxy"»')),
+    "process and check":    ("E203", GOOD + CHECK.format("a") + PROCESS.replace('"a"', '«"a"»')),
+    "file and process":     ("E203", GOOD + PROCESS + FILE.replace('"a"', '«"a"»')),
+    "file named haproxy":   ("E203", GOOD + FILE.replace('"a"', '«"haproxy"»')),
+    "never so many":        ("E117", GOOD + PROCESS + "quorum = 3\nquorum_max = «2»"),
+    "never none":           ("E117", GOOD + PROCESS + "quorum_max = «0»"),
+    "further address":      ("E204", edited(('"10.0.1.11"', '"10.0.1.11"\nmore_addresses = [«"10.0.1.10"»]'), ("vrid = 1", 'vrid = 1\ntransport = "multicast"'))),
+    "address twice in one": ("E204", edited(('"10.0.1.11"', '"10.0.1.11"\naddress6 = "2001:db8::1"\nmore_addresses = [«"2001:db8::1"»]'))),
     "slow check":           ("W318", GOOD + CHECK.format("a") + 'interval = "1s"\ntimeout = «"2s"»'),
     "nothing moves":        ("W313", edited(("[cluster]", "«[cluster]»"))[:GOOD.index("[[vrrp]]") + 2]),
     "service named twice":  ("E203", GOOD + GOOD[GOOD.index("[[service]]"):].replace('"web"', '«"web"»').replace(":80", ":81", 1)),

@@ -17,6 +17,10 @@ RULES = {  # id, and the file with its place marked
     "same port":               ("E212", GOOD + OTHER.format('[":81", «":80"»]')),
     "same port, single":       ("E212", GOOD + OTHER.format('«":80"»')),
     "same port, any":          ("E212", edited(('":80"', '"10.0.1.100:80"')) + OTHER.format('[«"*:80"»]')),
+    "same port, any IPv6":     ("E212", edited(('":80"', '"[2001:db8::9]:80"')).replace('"10.0.1.11"', '"10.0.1.11"\naddress6 = "2001:db8::9"', 1) + OTHER.format('[«"[::]:80"»]')),
+    "same port, any, again":   ("E212", edited(('":80"', '"*:80"')) + OTHER.format('[«"10.0.1.100:80"»]')),
+    "same port, all that move": ("E212", edited(('":80"', '"[::]:80"')) + OTHER.format('[«":80"»]')),
+    "bind elsewhere, IPv6":    ("W316", edited(('":80"', '«"[2001:db8::9]:80"»'))),
     "same port in one":        ("E212", edited(('":80"', '":80", «":80"»'))),
     "bind elsewhere":          ("W316", edited(('":80"', '«"10.0.9.9:80"»'))),
     "hdr in tcp":              ("E215", service('balance = «"hdr(Host)"»').replace('"http"', '"tcp"')),
@@ -43,6 +47,9 @@ def test_rule(code: str, marked: str) -> None:
         GOOD + OTHER.format('":81"'),
         edited(('":80"', '"10.0.1.100:80"')) + OTHER.format('"10.0.1.10:80"'),
         edited(('":80"', '"127.0.0.1:80"')),
+        edited(('":80"', '"*:80"')) + OTHER.format('"[::]:80"'),
+        edited(('":80"', '"10.0.1.100:80"')) + OTHER.format('"[::]:80"'),
+        service('goal = "700ms"\n').replace("vrid = 1", "vrid = 1\ndown_timer_adverts = 3"),
         NO_SERVICE + '[haproxy]\nrun = "external"\nsocket = "/x.sock"',
         NO_SERVICE + '[haproxy]\nconfig = "/x.cfg"',
         service('goal = "700ms"'),
@@ -78,3 +85,10 @@ def test_goal_with_version_2(goal: str, hint: str) -> None:
     text = service(f'goal = "{goal}"').replace("vrid = 1", 'vrid = 1\nversion = 2\nadvert_interval = "2s"')
     (problem,) = problems_of(text)
     assert (problem.code, problem.hint) == ("W310", hint)
+
+
+def test_goal_counts_the_silent_intervals() -> None:
+    text = service('goal = "700ms"').replace("vrid = 1", "vrid = 1\ndown_timer_adverts = 10")
+    (problem,) = problems_of(text)
+    assert problem.text.startswith("detection 2.0 s is over")
+    assert problem.hint == 'advert_interval = "60ms" would bring it to about 601 ms'

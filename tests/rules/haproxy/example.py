@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from firstmate.haproxy.binary import Binary, HaproxyMissing, HaproxyTooOld, _wheel_path, find
-from firstmate.haproxy.render import Ground
+from firstmate.haproxy.ground import Ground
 from firstmate.model.plan import (
     Bind,
     HaproxyPlan,

@@ -6,8 +6,8 @@ from tests.rules.haproxy.example import CASES, DB, GROUND, WEB, needs_haproxy, p
 
 from firstmate.haproxy import prepare as module
 from firstmate.haproxy.binary import Binary
+from firstmate.haproxy.ground import Ground
 from firstmate.haproxy.prepare import Refused, find_for, prepare, problems_of, text_for, verify
-from firstmate.haproxy.render import Ground
 from firstmate.model.plan import HaproxyPlan
 from firstmate.model.problems import Problem
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from tests.rules.haproxy.example import ALGORITHMS, CASES, DB, GROUND, VIPS, WEB, each_haproxy, needs_haproxy, plan
 
 from firstmate.haproxy.binary import Binary
+from firstmate.haproxy.ground import Ground
 from firstmate.haproxy.prepare import verify
 from firstmate.haproxy.render import (
     MAXCONN_MAX,
     MAXCONN_MIN,
-    Ground,
     Line,
     UnsafeValue,
     hap,

@@ -55,10 +55,11 @@ def test_a_probe_tells_nobody_anything() -> None:
     assert read_claim(frame) is None
     probe = neighbours.neighbour_probe(IPv6Address("2001:db8::12:3456"), MAC)
     assert probe[:14] == bytes.fromhex("3333ff123456 02000000000a 86dd")
-    assert (probe[14:22], probe[22:38]) == (bytes.fromhex("60000000 0018 3a ff"), bytes(16))
+    assert (probe[14:22], probe[22:38]) == (bytes.fromhex("60000000 0020 3a ff"), IPv6Address("fe80::ff:fe00:a").packed)
     assert probe[38:54] == IPv6Address("ff02::1:ff12:3456").packed
-    assert (probe[54:56], probe[58:62], len(probe)) == (b"\x87\0", bytes(4), 78)
-    assert checksum(probe[22:54] + bytes.fromhex("00000018 0000003a") + probe[54:]) == 0
+    assert (probe[54:56], probe[58:62], len(probe)) == (b"\x87\0", bytes(4), 86)
+    assert probe[78:] == bytes.fromhex("0101 02000000000a")
+    assert checksum(probe[22:54] + bytes.fromhex("00000020 0000003a") + probe[54:]) == 0
     assert read_claim(probe) is None
 
 

@@ -1,5 +1,6 @@
 """A secret is read where its reference leads, and what is wrong is said without repeating it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -28,12 +29,13 @@ def test_a_file_that_others_can_read_is_exposed(key: Path, mode: int, who: str) 
     assert "kkk" not in exposed
 
 
-def test_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FIRSTMATE_TEST_KEY", "k" * 32)
-    assert read_secret("env:FIRSTMATE_TEST_KEY").content == b"k" * 32
-    monkeypatch.delenv("FIRSTMATE_TEST_KEY")
-    with pytest.raises(LookupError, match="FIRSTMATE_TEST_KEY is not set"):
-        read_secret("env:FIRSTMATE_TEST_KEY")
+def test_a_variable_is_not_left_to_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRSTMATE_TEST_VARIABLE", "k" * 32)
+    assert read_secret("env:FIRSTMATE_TEST_VARIABLE").content == b"k" * 32
+    assert "FIRSTMATE_TEST_VARIABLE" not in os.environ
+    assert read_secret("env:FIRSTMATE_TEST_VARIABLE").content == b"k" * 32  # as a reload does
+    with pytest.raises(LookupError, match="FIRSTMATE_TEST_OTHER is not set"):
+        read_secret("env:FIRSTMATE_TEST_OTHER")
 
 
 def test_a_credential(key: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from tests.rules.policy.example import LEADING, PLAN
 
-from firstmate.haproxy.render import Ground
+from firstmate.haproxy.ground import Ground
 from firstmate.ipc.channel import Channel, pair
 from firstmate.linux.process import clock_us
 from firstmate.model.messages import (

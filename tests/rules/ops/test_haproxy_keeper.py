@@ -10,7 +10,7 @@ from tests.rules.ops.office import PATIENCE_S, QUIET_PLAN
 from tests.rules.policy.example import NOW, answer, told
 
 from firstmate.haproxy.fake import FakeHaproxy
-from firstmate.haproxy.render import Ground
+from firstmate.haproxy.ground import Ground
 from firstmate.model.messages import ChildStarted
 from firstmate.model.plan import HaproxyPlan
 from firstmate.model.units import MS

@@ -270,6 +270,9 @@ def test_notices_are_kept_and_told() -> None:
     world, actions = decided(serving(), *notices)
     assert texts(actions)[0] == "a foreign router uses vrid 2"
     assert len(world.notices) == NOTICES_MAX
+    assert texts(decided(world, Notice(50, NOW, "one-way-link", "192.0.2.11 does not hear us"))[1]) == [
+        "lb-b does not hear us"
+    ]
 
 
 # fmt: off

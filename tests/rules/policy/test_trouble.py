@@ -20,11 +20,11 @@ from tests.rules.policy.example import (
 )
 from tests.rules.policy.test_life import FRESH, HUNG, KILLING, SILENT
 
-from firstmate.model.messages import Notice, RouterView
+from firstmate.model.messages import Notice, Oddity, RouterView
 from firstmate.model.problems import Problem
 from firstmate.model.units import S
 from firstmate.policy.life import Absent, Life, Starting
-from firstmate.policy.trouble import NOTICE_SHOWN_US, TROUBLES_MAX, TWO_MASTERS, standby_faults, troubles
+from firstmate.policy.trouble import NOTICE_SHOWN_US, PATH_SILENT, TROUBLES_MAX, TWO_MASTERS, standby_faults, troubles
 from firstmate.policy.world import CheckRan, ServersSeen, ServerView, World, begin
 
 CHECK_FAILED = CheckRan("disk", False, "disk is full", NOW)
@@ -42,6 +42,7 @@ def having(life: Life) -> World:
     return replace(serving(), life=life)
 
 
+SILENT_PATH = Oddity(PATH_SILENT, "198.51.100.11", "192.0.2.11 is not heard on its second path", NOW, NOW, 1)
 TWO = replace(ONE_WAY, code=TWO_MASTERS, text="192.0.2.11 is MASTER too")
 
 
@@ -88,6 +89,8 @@ SAID = {
         "web: lb-b is not heard by udp from 198.51.100.11; another path is well"),
     "one path never heard": (odd(replace(VIEW, paths=(BY_VRRP, replace(BY_UDP, heard_at_us=None)))),
         "web: lb-b is not heard by udp from 198.51.100.11; another path is well"),
+    "one path silent, seen by pulse": (odd(replace(VIEW, paths=(BY_VRRP, BY_UDP), oddities=(SILENT_PATH,))),
+        "web: lb-b is not heard on its second path"),
     "all paths silent": (odd(replace(VIEW, paths=(BY_UDP,))), None),
     "a backup is not heard": (serving(PLAN, replace(LEADING, paths=(BY_UDP, BY_VRRP))), None),
     "server": (told(serving(), servers(1)), "web/web0 is DOWN: L4TOUT"),
@@ -109,7 +112,7 @@ def test_what_is_amiss(world: World, said: str | None) -> None:
 
 def test_what_is_wrong_now_is_not_said_twice() -> None:
     view = replace(VIEW, oddities=(ONE_WAY,))
-    notice = replace(NOTICE, text="web: lb-b does not hear us")
+    notice = replace(NOTICE, text="web: 192.0.2.11 does not hear us")
     assert troubles(told(odd(view), notice), NOW) == ("web: lb-b does not hear us",)
 
 

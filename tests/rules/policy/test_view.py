@@ -1,4 +1,5 @@
 from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 from tests.rules.policy.example import LEADING, NOW, PEER, PEER_LEADING, PLAN, VIEW, A, B, serving, snapshot, told
@@ -67,6 +68,10 @@ def test_node_name() -> None:
         ("192.0.2.11 said priority 0", "lb-b said priority 0"),
         ("192.0.2.11, 192.0.2.10", "lb-b, lb-a"),
         ("heard 192.0.2.11.", "heard lb-b."),
+        ("2001:db8::11 said priority 0", "lb-b said priority 0"),
+        ("two (2001:db8::11, 198.51.100.11): why", "two (lb-b, lb-b): why"),
+        ("2001:db8::11: it is odd", "lb-b: it is odd"),
+        ("2001:db8::111, 2001:db8::11:2", "2001:db8::111, 2001:db8::11:2"),
         ("192.0.2.110 and 1192.0.2.11", "192.0.2.110 and 1192.0.2.11"),
         ("haproxy: HAProxy hangs", "HAProxy hangs"),
         ('disk: check "disk" fails: full', 'check "disk" fails: full'),
@@ -74,7 +79,9 @@ def test_node_name() -> None:
     ],
 )
 def test_in_words(reason: str, words: str) -> None:
-    assert in_words(serving(), reason) == words
+    here, there = PLAN.nodes
+    there = replace(there, address6=IPv6Address("2001:db8::11"), more_addresses=(IPv4Address("198.51.100.11"),))
+    assert in_words(serving(replace(PLAN, nodes=(here, there))), reason) == words
 
 
 def test_old_and_cut_off_peers_are_not_fresh() -> None:

@@ -1,10 +1,11 @@
 from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
 
 from tests.rules.vrrp.example import DOWN, LOWER, NOW, OTHER_VIP, OURS, PEER, PLAN, VIP
 
 from firstmate.model.addresses import Address
 from firstmate.model.messages import Bequest, Holding, PathView, RouterState, RouterView
-from firstmate.model.plan import Transport, VrrpPlan
+from firstmate.model.plan import Auth, ChecksumForm, PathPlan, Route, Rule, Transport, Vip, VrrpPlan
 from firstmate.model.units import MS, S, Micros
 from firstmate.vrrp.instance import Event, Heard, Master, Signal, Unfit
 from firstmate.vrrp.member import Announce, Claim, Member, Release
@@ -13,6 +14,7 @@ from firstmate.vrrp.sender import Transmit
 
 START, STOP, TIMER = Signal.STARTUP, Signal.SHUTDOWN, Signal.TIMER
 MULTI = replace(PLAN, transport=Transport.MULTICAST)
+OTHER, PEER_2, LOWER_2 = map(IPv4Address, ("198.51.100.10", "198.51.100.77", "198.51.100.9"))
 LED = NOW + DOWN  # when a member that started at NOW becomes MASTER
 STRONGER, WEAKER = Heard(101, S, PEER), Heard(99, S, PEER)
 
@@ -204,3 +206,109 @@ def test_same_advert_is_encoded_once() -> None:
     events: list[Event] = [TIMER, TIMER]
     first, second = (member.handle(event, LED + n * S) for n, event in enumerate(events, 1))
     assert first[0] is second[0]
+
+
+TWO_WAYS = replace(PLAN, paths=(PathPlan(Transport.UDP, "eth1", OTHER, (PEER_2, LOWER_2)),))
+
+
+def obeying(plan: VrrpPlan = PLAN) -> Member:
+    member = Member(plan, NOW)
+    member.handle(START, NOW)
+    member.handle(Heard(200, S, PEER), NOW)
+    return member
+
+
+def test_the_short_way_of_a_repeated_advert() -> None:
+    member = obeying()
+    path = member.paths.of(PEER, PEER, udp=False)
+    assert member.hear_again(Heard(200, S, PEER), path, NOW + S)
+    assert (member.heard_at_us, path.heard_at_us) == (NOW + S, NOW + S)
+    assert member.counters["rcvd_advertisements"] == 1
+    assert member.deadline_us == LED + S
+    assert not member.hear_again(Heard(201, S, PEER), path, NOW + S)
+    assert member.counters["rcvd_advertisements"] == 1
+
+
+def test_the_short_way_of_an_advert_on_time() -> None:
+    member = master(replace(PLAN, garp_refresh_us=0, garp_delay_us=0))
+    at_us = LED + S
+    said = member.advertise_again(at_us, at_us)
+    assert said is not None
+    assert sent([*said]) == [(PEER, advert(100)), (LOWER, advert(100))]
+    assert member.counters["sent_advertisements"] == 2
+    assert member.deadline_us == at_us + S
+    assert member.advertise_again(at_us, at_us + 2 * S) is None  # late: the long way knows what to do
+
+
+def test_no_short_way_when_something_is_to_be_announced() -> None:
+    member = master(replace(PLAN, garp_refresh_us=S))
+    assert member.advertise_again(LED + S, LED + S) is None
+
+
+def test_announcements_of_both_families_are_counted() -> None:
+    six = Vip(IPv6Address("2001:db8::1"), 64, "eth0")
+    member = master(replace(PLAN, vips=(VIP, replace(six, advertised=False))))
+    assert (member.counters["garp_sent"], member.counters["na_sent"]) == (5, 5)
+
+
+def test_routes_and_rules_move_with_the_addresses() -> None:
+    route, rule = Route(VIP.ip, 32), Rule(4, 100, 1000)
+    plan = replace(PLAN, routes=(route,), rules=(rule,))
+    member = Member(plan, NOW)
+    member.handle(START, NOW)
+    claims = [one for one in member.handle(TIMER, LED) if isinstance(one, Claim)]
+    assert claims == [Claim("web", (VIP,), (route,), (rule,))]
+    assert member.will()[1] == Holding((VIP,), (route,), (rule,))
+    other = Route(VIP.ip, 31)
+    assert member.adopt(replace(plan, routes=(other,)), LED) == [
+        Release("web", (), (route,), ()),
+        Claim("web", (), (other,), ()),
+    ]
+    releases = [one for one in member.handle(STOP, LED) if isinstance(one, Release)]
+    assert releases == [Release("web", (VIP,), (other,), (rule,))]
+
+
+def test_a_silent_way_of_the_master_is_noticed() -> None:
+    member = obeying(TWO_WAYS)
+    first = member.paths.of(PEER, PEER, udp=False)
+    first.heard_at_us = NOW + 10 * S
+    assert [path.address for path in member.silent_paths(NOW + 10 * S)] == [PEER_2]
+    assert Member(TWO_WAYS, NOW).silent_paths(NOW) == []  # nobody is obeyed
+    member.handle(Heard(0, S, PEER), NOW)
+    assert member.silent_paths(NOW + 10 * S) == []
+
+
+def test_a_contest_is_counted_while_it_goes_on() -> None:
+    member = master()
+    weak = Heard(90, S, PEER)
+    assert [member.note_contest(weak, LED + n * S) for n in range(3)] == [1, 2, 3]
+    assert member.note_contest(replace(weak, sender=LOWER), LED + 3 * S) == 1
+    assert member.note_contest(weak, LED + 3 * S) == 1
+    assert member.note_contest(weak, LED + 8 * S) == 1  # silent for more than four intervals in between
+
+
+def test_why_mastership_came_and_went() -> None:  # C77, C92
+    member = obeying()
+    member.handle(TIMER, NOW + DOWN)
+    assert member.counters["new_master_reason"] == 3
+    member.handle(Heard(200, S, PEER), NOW + DOWN)
+    assert (member.counters["release_master"], member.counters["next_master_reason"]) == (1, 2)
+    member.handle(TIMER, NOW + 2 * DOWN)
+    member.handle(STOP, NOW + 2 * DOWN)
+    assert member.counters["next_master_reason"] == 1
+
+
+def test_the_form_that_peers_use_is_sent() -> None:
+    member = master(replace(PLAN, checksum=ChecksumForm.AUTO))
+    member.receiver.form = ChecksumForm.PLAIN
+    (first, *_) = member.handle(TIMER, LED + S)
+    assert isinstance(first, Transmit)
+    assert decode(first.pdu, first.source, first.destination, ChecksumForm.PLAIN).priority == 100
+
+
+def test_the_sequence_of_ah_goes_on_from_what_was_heard() -> None:
+    member = master(replace(PLAN, version=2, auth=Auth.AH, auth_pass=b"ahsecret"))
+    member.receiver.ah_sequence = 5_000
+    (first, *_) = member.handle(TIMER, LED + S)
+    assert isinstance(first, Transmit)
+    assert int.from_bytes(first.pdu[28:32]) == 5_001

@@ -138,7 +138,7 @@ ODD = {  # plan, what comes, counter or "", code of the notice
     "C34 interval":   (PLAN,  datagram(replace(ADVERT, interval_us=500 * MS)), "adv_interval_errors", "interval-differs"),
     "C37 addresses":  (PLAN,  datagram(replace(ADVERT, addresses=(OTHER_VIP.ip,))), "address_list_errors", "addresses-differ"),
     "unknown peer":   (NAIVE, datagram(to=GROUP_IPV4),                  "", "unknown-peer"),
-    "C76 two owners": (replace(PLAN, priority=255), datagram(replace(ADVERT, priority=255)), "", "two-owners two-masters"),
+    "C76 two owners": (replace(PLAN, priority=255), datagram(replace(ADVERT, priority=255)), "", "two-owners"),
 }
 # fmt: on
 
