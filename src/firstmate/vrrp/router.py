@@ -150,9 +150,6 @@ class Router:
         one = self._by_wire.get((where, datagram.source.version, vrid))
         if one is None:
             return self._hear_foreign(datagram, vrid, now_us)
-        if any(datagram.source == path.source for path in one.plan.all_paths):
-            text = f"an advert came with our own address {datagram.source}: another host has it, or a loop returns ours"
-            return self._notice(one, "own-address", datagram.source, text, now_us)
         try:
             heard, remarks = one.receiver.examine(datagram, now_us + self.utc_ahead_us)
         except BadAdvert as error:
@@ -357,7 +354,10 @@ class Router:
         counter = error.reason.value
         one.counters[counter] += 1
         if error.reason is Refusal.IGNORED:
-            return []
+            if source not in {path.source for path in one.plan.all_paths}:
+                return []
+            text = f"an advert came with our own address {source}: another host has it, or a loop returns ours"
+            return self._notice(one, "own-address", source, text, now_us)
         one.counters[member.PROTO_ERR_REASON] = PROTO_ERR_REASON.get(error.reason, 0)
         if counter in self.counters:
             self.count(counter)
