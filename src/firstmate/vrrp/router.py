@@ -24,6 +24,7 @@ from firstmate.vrrp.receive import Datagram, Remark
 from firstmate.vrrp.sync import SyncGroup
 from firstmate.vrrp.tracking import Facts, needed_facts
 
+TIMERS_AT_ONCE = 64  # that may change a state; then it is time to listen again
 TOGETHER_SHARE = 32  # an advert goes up to this share of its interval early, together with others
 TOGETHER_MAX_US: Micros = 5 * MS
 FAMILIAR_MAX = 4  # adverts that repeat byte by byte are known by heart: so many for each virtual router
@@ -295,8 +296,8 @@ class Router:
         if self._start_at_us is not None and self._start_at_us <= now_us:
             self._start_at_us = None
             out += self._weigh(self.members.values(), now_us)
-        due_us = now_us
-        while (first := self._deadlines.first()) is not None:
+        due_us, steps = now_us, 0
+        while steps < TIMERS_AT_ONCE and (first := self._deadlines.first()) is not None:
             at_us, one = first
             if at_us <= now_us:
                 due_us = at_us
@@ -305,6 +306,7 @@ class Router:
             self._deadlines.take()
             sent = one.advertise_again(due_us, now_us)
             if sent is None:
+                steps += 1
                 out += self._step(one, Signal.TIMER, now_us)
             else:
                 out += sent
