@@ -1,5 +1,6 @@
 """What virtual routers do together, and what they remember of the wire: groups, weights, oddities, short ways."""
 
+import sys
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
@@ -25,7 +26,7 @@ from firstmate.vrrp.instance import PeerGone, Signal
 from firstmate.vrrp.member import Claim
 from firstmate.vrrp.packet import GROUP_IPV6, Advert, encode
 from firstmate.vrrp.receive import Datagram
-from firstmate.vrrp.router import FAMILIAR_MAX, Action, Changed, Noticed, Router
+from firstmate.vrrp.router import FAMILIAR_MAX, PRESUMED_US, Action, Changed, Noticed, Router
 from firstmate.vrrp.sender import Sender, Transmit
 from firstmate.vrrp.tracking import link_fact
 
@@ -299,3 +300,77 @@ def test_a_notice_of_no_virtual_router() -> None:
     assert made.notice("address-conflict", "02:00", "it is so", NOW) == [Noticed("address-conflict", "it is so")]
     assert made.notice("address-conflict", "02:00", "it is so", NOW) == []
     assert [oddity.code for oddity in made.wire_oddities(NOW)] == ["address-conflict"]
+
+
+# Facts that come with a new plan
+
+
+def test_a_check_that_has_not_run_yet_does_not_end_a_mastership() -> None:
+    made = started(plan(PLAN))
+    made.handle(TIMER, LED)
+    tracking = plan(replace(PLAN, track=(Track("disk"),)))
+    assert moves(made.adopt(tracking, LED)) == []
+    assert moves(made.handle(FactChanged("disk", up=True, why="", at_us=LED), LED + S)) == []
+    for at_us in range(LED + S, LED + PRESUMED_US + S, S):
+        made.handle(TIMER, at_us)
+    assert states(made) == [MASTER]
+
+
+def test_a_check_that_never_runs_does_in_the_end() -> None:
+    made = started(plan(PLAN))
+    made.handle(TIMER, LED)
+    made.adopt(plan(replace(PLAN, advert_interval_us=30 * S, garp_refresh_us=0, track=(Track("disk"),))), LED)
+    for at_us in range(LED, LED + PRESUMED_US, S):
+        made.handle(TIMER, at_us)
+    assert states(made) == [MASTER]
+    assert moves(made.handle(TIMER, LED + PRESUMED_US)) == [("web", FAULT)]
+
+
+def test_what_is_not_tracked_any_more_is_forgotten() -> None:
+    tracking = plan(replace(PLAN, track=(Track("disk"),)))
+    made = started(tracking, FactChanged("disk", up=False, why="full", at_us=NOW))
+    made.adopt(plan(PLAN), NOW)
+    assert [fact.name for fact in made.fact_views()] == ["link eth0"]
+    made.adopt(tracking, NOW)
+    assert states(made) == [BACKUP]
+
+
+def test_presuming_ends_during_a_start_delay_too() -> None:
+    made = started(plan(PLAN, start_delay_us=20 * S))
+    made.adopt(plan(replace(PLAN, track=(Track("disk"),)), start_delay_us=20 * S), NOW)
+    assert made.deadline_us == NOW + PRESUMED_US
+    assert made.handle(TIMER, NOW + PRESUMED_US) == []
+    assert moves(made.handle(TIMER, NOW + 20 * S)) == [("web", FAULT)]
+
+
+# On time, and at no cost
+
+
+def test_lateness_never_adds_up() -> None:
+    made = started(plan(replace(PLAN, garp_refresh_us=0, garp_delay_us=0)))
+    made.handle(TIMER, LED)
+    due_us = LED
+    for turn in range(1, 1001):
+        due_us += S
+        late_us = turn * 7919 % (S // 2)
+        assert made.deadline_us == due_us
+        assert [one for one in made.handle(TIMER, due_us + late_us) if isinstance(one, Transmit)]
+    assert made.deadline_us == due_us + S
+
+
+def test_the_short_ways_keep_nothing() -> None:
+    backup, master = started(plan(PLAN)), started(plan(replace(PLAN, garp_refresh_us=0)))
+    backup.hear(said_by(PLAN, 200), NOW, b"x")
+    for second in range(6):  # then a new MASTER has announced all
+        master.handle(TIMER, LED + second * S)
+
+    def steadily(first: int, turns: int) -> None:
+        for turn in range(first, first + turns):
+            assert backup.hear_again(b"x", NOW + turn * MS)
+            assert master.handle(TIMER, LED + (6 + turn) * S)
+            assert (backup.deadline_us, master.deadline_us) != (None, None)
+
+    steadily(0, 100)
+    before = sys.getallocatedblocks()
+    steadily(100, 2000)
+    assert sys.getallocatedblocks() - before < 100
