@@ -161,7 +161,7 @@ class Instance:
         state = self.state
         if (
             type(state) is not Backup
-            or state.master != heard
+            or (state.master is not heard and state.master != heard)
             or now_us > state.down_at_us
             or state.ready
             or state.ignored_at_us is not None
