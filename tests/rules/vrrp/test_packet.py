@@ -3,8 +3,6 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.vectors.vrrp.captures import CapturedAdvert, adverts
-from tests.vectors.vrrp.oracle import SeenAdvert, judge
 
 from firstmate.model.plan import ChecksumForm
 from firstmate.model.units import MS, S
@@ -25,11 +23,7 @@ from firstmate.vrrp.packet import (
     read,
 )
 
-CAPTURED = adverts()
 PSEUDO, PLAIN, GROUP, AUTO = ChecksumForm.PSEUDO, ChecksumForm.PLAIN, ChecksumForm.GROUP, ChecksumForm.AUTO
-FORMS = {"plain": PLAIN, "pseudo4": PSEUDO, "pseudo6": PSEUDO, "pseudo4-mcast-dst": GROUP}
-SIGNED = [one for one in CAPTURED if one.carrier == "hmac"]  # see test_trailer.py
-SPOKEN = [one for one in CAPTURED if one not in SIGNED]
 
 A, B, C = map(IPv4Address, ("192.0.2.11", "192.0.2.12", "192.0.2.13"))
 A6 = IPv6Address("fe80::ff:fe00:a")
@@ -43,50 +37,6 @@ TWO = ips("198.51.100.11", "198.51.100.12")
 C1 = Advert(2, 2, 100, S, TWO)
 C4 = Advert(3, 22, 100, 500 * MS, TWO)
 C6 = Advert(3, 32, 100, 500 * MS, (IPv6Address("fe80::20:1"), IPv6Address("2001:db8:20::1")))
-
-
-def test_vectors_are_there() -> None:
-    assert (len(CAPTURED), sum(one.times for one in CAPTURED)) == (213, 996)
-    assert (len(SPOKEN), len(SIGNED)) == (173, 40)
-    assert {one.version for one in SPOKEN} == {2, 3}
-    assert {one.src.version for one in SPOKEN} == {4, 6}
-
-
-@pytest.mark.parametrize("seen", SPOKEN, ids=str)
-def test_captured_advert_to_value_and_back(seen: CapturedAdvert) -> None:  # C21
-    (name,) = seen.checksum_ok_with
-    advert = decode(seen.pdu, seen.src, seen.dst, FORMS[name])
-    assert advert == Advert(
-        seen.version,
-        seen.vrid,
-        seen.priority,
-        seen.interval_us,
-        seen.addresses,
-        seen.auth_type,
-        seen.auth_data.ljust(8, b"\0"),
-    )
-    assert encode(advert, seen.src, seen.dst, FORMS[name]) == seen.pdu
-
-
-@pytest.mark.parametrize("seen", [one for one in SPOKEN if one.version == 3 and one.src.version == 4], ids=str)
-def test_captured_checksum_holds_in_its_form_only(seen: CapturedAdvert) -> None:  # C21, C47
-    (name,) = seen.checksum_ok_with
-    other = PLAIN if FORMS[name] is PSEUDO else PSEUDO
-    with pytest.raises(BadAdvert) as caught:
-        decode(seen.pdu, seen.src, seen.dst, other)
-    assert caught.value.reason is Refusal.CHECKSUM
-
-
-@pytest.mark.parametrize("seen", CAPTURED, ids=str)
-def test_oracle_agrees_with_the_index(seen: CapturedAdvert) -> None:
-    judged = judge(seen.frame)
-    assert isinstance(judged, SeenAdvert)
-    assert (judged.source, judged.destination, judged.ttl) == (str(seen.src), str(seen.dst), seen.ttl)
-    assert (judged.version, judged.kind, judged.vrid, judged.priority) == (seen.version, 1, seen.vrid, seen.priority)
-    assert (judged.interval_us, judged.addresses) == (seen.interval_us, tuple(map(str, seen.addresses)))
-    assert (max(judged.auth_type, 0), judged.auth_data) == (seen.auth_type, seen.auth_data.hex())
-    assert judged.checksum_ok_with == seen.checksum_ok_with
-    assert (judged.carrier == "ah", bool(judged.trailer)) == (seen.carrier == "ah", seen.carrier == "hmac")
 
 
 # fmt: off

@@ -7,34 +7,9 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 
-INDEX = Path(__file__).parent / "index.json"
+ARPS = Path(__file__).parent / "gratuitous_arps.json"
 PACKETS = Path(__file__).parent / "packets.jsonl.gz"
 NEIGHBOUR_ADVERTS = Path(__file__).parent / "neighbour_adverts.json"
-
-
-@dataclass(frozen=True, slots=True)
-class CapturedAdvert:
-    file: str
-    n: int
-    times: int
-    daemon: str
-    src: IPv4Address | IPv6Address
-    dst: IPv4Address | IPv6Address
-    ttl: int
-    version: int
-    vrid: int
-    priority: int
-    interval_us: int
-    auth_type: int
-    auth_data: bytes
-    addresses: tuple[IPv4Address | IPv6Address, ...]
-    checksum_ok_with: tuple[str, ...]
-    carrier: str
-    pdu: bytes
-    frame: bytes
-
-    def __str__(self) -> str:
-        return f"{self.file.removesuffix('.pcap')}-{self.n}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +76,6 @@ def packets() -> list[CapturedPacket]:
     return [_packet(json.loads(line)) for line in gzip.decompress(PACKETS.read_bytes()).splitlines()]
 
 
-def adverts() -> list[CapturedAdvert]:
-    return [_advert(entry) for entry in json.loads(INDEX.read_text())["adverts"]]
-
-
 def gratuitous_arps() -> list[CapturedArp]:
     return [
         CapturedArp(
@@ -115,7 +86,7 @@ def gratuitous_arps() -> list[CapturedArp]:
                 "frame": bytes.fromhex(entry["frame"]),
             }
         )
-        for entry in json.loads(INDEX.read_text())["gratuitous_arps"]
+        for entry in json.loads(ARPS.read_text())
     ]
 
 
@@ -131,21 +102,6 @@ def neighbour_adverts() -> list[CapturedNeighbourAdvert]:
         )
         for entry in json.loads(NEIGHBOUR_ADVERTS.read_text())
     ]
-
-
-def _advert(entry: dict[str, Any]) -> CapturedAdvert:
-    return CapturedAdvert(
-        **entry
-        | {
-            "src": ip_address(entry["src"]),
-            "dst": ip_address(entry["dst"]),
-            "auth_data": bytes.fromhex(entry["auth_data"]),
-            "addresses": tuple(map(ip_address, entry["addresses"])),
-            "checksum_ok_with": tuple(entry["checksum_ok_with"]),
-            "pdu": bytes.fromhex(entry["pdu"]),
-            "frame": bytes.fromhex(entry["frame"]),
-        }
-    )
 
 
 def _packet(entry: dict[str, Any]) -> CapturedPacket:

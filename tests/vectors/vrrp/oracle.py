@@ -1,7 +1,7 @@
 """A second opinion on frames: VRRP in all its carriers, gratuitous ARP and neighbour advertisements.
 
-Decoded without any code of firstmate. What it says was compared with every frame of `index.json`
-(`tests/rules/vrrp/test_packet.py`).
+Decoded without any code of firstmate. What it says was compared with every advert of `packets.jsonl.gz`
+(`tests/rules/vrrp/test_captures.py`).
 """
 
 import hashlib
