@@ -114,6 +114,12 @@ class Balancer:
         self.wait_for_end(-signal.SIGKILL)
         return at
 
+    def stop(self) -> float:
+        """SIGTERM, and wait for the end."""
+        at = self.send(signal.SIGTERM)
+        self.wait_for_end(0)
+        return at
+
     def wait_for_end(self, code: int = 0) -> None:
         assert self.process is not None
         assert self.process.wait(10) == code, self.log.read_text()

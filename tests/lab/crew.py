@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.lab import makes
 from tests.lab.makes import Cell, Make
 from tests.lab.netns import PAIR, TRIO, Site
-from tests.lab.stories import Story, Until
+from tests.lab.stories import Story, Until, stalled_s
 from tests.vectors.vrrp.oracle import TRAILER_OCTETS, SeenAdvert
 
 from firstmate.model.plan import Auth, Transport
@@ -108,9 +108,18 @@ class Crew:
 
     def _client_errs(self) -> Iterator[str]:
         for cell in self.cells:
+            if self._says_it_too_early(cell):
+                continue
             asked, wanted = self.site.whom_it_asks("client", cell.vips[-1].ip), self._mac(cell)
             if asked != wanted:
                 yield f"{cell.name}: the client asks {asked}, not {wanted}"
+
+    def _says_it_too_early(self, cell: Cell) -> bool:
+        """A new MASTER of FRR says in IPv6 where the addresses are, and keeps its first advert to itself.
+
+        So a third becomes MASTER for a moment and has the last word at the client.
+        """
+        return cell.family == 6 and len(self.members) > 2 and self.is_frr(self.leaders[cell.name])
 
     def _mac(self, cell: Cell) -> str:
         return self.members[self.leaders[cell.name]].mac(cell)
@@ -132,7 +141,8 @@ class Crew:
         last = self.adverts(dead, cell)[-1][0]
         first = self.adverts(heir, cell, last)[0][0]
         ideal = cell.down_s(heir, dead)
-        assert -EARLY_S < first - last - ideal < LATE_S + self._frr_silence(cell, heir), (
+        late_s = LATE_S + stalled_s(last) + self._frr_silence(cell, heir)
+        assert -EARLY_S < first - last - ideal < late_s, (
             f"{cell.name}: {heir} after {first - last:.3f} s, ideal {ideal:.3f}"
         )
 
@@ -143,7 +153,8 @@ class Crew:
         assert [priority for _, priority in said][-1:] == [0], f"{cell.name}: {gone} said {said}"
         first = self.adverts(heir, cell, said[-1][0])[0][0]
         took, skew, down = first - said[-1][0], cell.skew_s(heir, gone), 3 * cell.interval(gone)
-        assert skew - EARLY_S < took < down + self._frr_silence(cell, heir), f"{cell.name}: {heir} after {took:.3f} s"
+        late_s = stalled_s(at) + self._frr_silence(cell, heir)
+        assert skew - EARLY_S < took < down + late_s, f"{cell.name}: {heir} after {took:.3f} s"
 
     def check_wire(self) -> None:
         """Every advert of every virtual router is what it is said to be."""

@@ -1,6 +1,5 @@
 """Virtual routers of a site, and each make of daemon as one of those who take part in them."""
 
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
@@ -127,9 +126,7 @@ class OfFirstmate:
         return Plan("site", f"lb-{self.host}", nodes, routers, haproxy=None, peer_port=0)
 
     def stop(self) -> float:
-        at = self.balancer.send(signal.SIGTERM)
-        self.balancer.wait_for_end(0)
-        return at
+        return self.balancer.stop()
 
     def kill(self) -> float:
         return self.balancer.kill()

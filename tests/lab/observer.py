@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SO_TIMESTAMPNS, SO_RCVBUFFORCE = 35, 33
 SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23
 PACKET_OUTGOING = 4
+STALL_S = 0.1  # longer between two looks: we did not run, and perhaps nobody did
 OBSERVED_OCTETS = 8 << 20  # a test's worth of frames waits in the kernel until it is asked for
 LOAD_IFINDEX, IF_EQUAL, RETURN = (0x20, 0, 0, 0xFFFFF000 + 8), 0x15, 0x06  # BPF_LD | BPF_W | BPF_ABS, SKF_AD_IFINDEX
 
@@ -117,9 +118,11 @@ class Observer:
 
     def wait(self, condition: Callable[[], bool], timeout_s: float, what: str) -> None:
         """Until the condition holds, looked at with each frame and every 5 ms."""
-        deadline = time.monotonic() + timeout_s
+        awake_s, last = 0.0, time.monotonic()
         while not condition():
-            assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
+            passed, last = time.monotonic() - last, time.monotonic()
+            awake_s += min(passed, STALL_S)
+            assert awake_s < timeout_s, f"not within {timeout_s} s: {what}"
             select.select([self._socket], [], [], 0.005)
             self.look()
             time.sleep(0.001)

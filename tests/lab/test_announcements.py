@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.lab.balancer import PRIORITIES, Balancer, plan, router
 from tests.lab.netns import LINK_LOCALS, MACS, Site, why_not
-from tests.lab.stories import Failures, Story, Until, check, fates
+from tests.lab.stories import Failures, Story, Until, check, fates, stalled_s
 from tests.vectors.vrrp.oracle import SeenArp, SeenNeighbour
 
 from firstmate.model.addresses import Address
@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 FAMILIES = (4, 6)
 ROUNDS, DELAY_S = 5, 5.0  # of the defaults
 SOON_S = 2.5  # what a busy machine may add, and less than any delay
+ATTEMPTS = 3
 ADDRESSES: dict[int, tuple[Address, Address]] = {
     4: (ip_address("192.0.2.100"), ip_address("192.0.2.101")),
     6: (ip_address("fe80::100"), ip_address("fd00::100")),
@@ -33,7 +34,11 @@ ROUTER, OVERRIDE = 0x80000000, 0x20000000
 
 
 def of_family(host: str, family: int, **changes: object) -> VrrpPlan:
-    changes = {"garp_refresh_us": 0, "transport": Transport.MULTICAST} | changes
+    changes = {
+        "garp_refresh_us": 0,
+        "transport": Transport.MULTICAST,
+        "advert_interval_us": 300 * MS,
+    } | changes
     prefix = 24 if family == 4 else 64
     changes["vips"] = tuple(Vip(ip, prefix, "eth0") for ip in ADDRESSES[family])
     if family == 6:
@@ -111,25 +116,30 @@ def promoted(duo: Duo) -> Story:
         assert [claim for _, claim in duo.claims(host)[rounds:]] == [claim for _, claim in at_once]
         gaps = [later - earlier for earlier, later in pairwise(times)]
         assert max(gaps) == gaps[rounds - 1]
-        assert DELAY_S - 0.1 < gaps[rounds - 1] < DELAY_S + SOON_S
+        assert DELAY_S - 0.1 < gaps[rounds - 1] < DELAY_S + SOON_S + stalled_s(times[0])
         yield duo.until_time(times[-1] + 1)
         assert len(duo.claims(host)) == 2 * rounds
         duo.one[host].kill()
 
 
 def demoted(duo: Duo) -> Story:
-    duo.start("b")
-    yield duo.until("b", RouterState.MASTER)
-    first = duo.site.observer.adverts("b")[0][0]
-    duo.start("a")
-    yield duo.until("a", RouterState.MASTER)
-    yield duo.until("b", RouterState.BACKUP)
-    yield duo.until_holds("b", it=False)
-    gone = time.time()
-    assert gone < first + DELAY_S, "this machine is too slow for the question"
-    yield duo.until_time(first + DELAY_S + 1)
-    assert duo.claims("b", gone) == []
-    assert duo.claims("a", gone) != []
+    for _ in range(ATTEMPTS):
+        duo.start("b")
+        yield duo.until("b", RouterState.MASTER)
+        first = duo.site.observer.adverts("b")[-1][0]
+        duo.start("a")
+        yield duo.until("a", RouterState.MASTER)
+        yield duo.until("b", RouterState.BACKUP)
+        yield duo.until_holds("b", it=False)
+        gone = time.time()
+        yield duo.until_time(first + DELAY_S + 1)
+        if gone < first + DELAY_S and not stalled_s(first):
+            assert duo.claims("b", gone) == []
+            assert duo.claims("a", gone) != []
+            return
+        duo.one["a"].stop()
+        duo.one["b"].stop()
+    raise AssertionError("this machine is too slow for the question")
 
 
 def asked(duo: Duo) -> Story:
@@ -187,7 +197,9 @@ def interface_down_and_up(duo: Duo, how: str) -> Story:
     _set_link(duo.site, "b", how, on=True)
     yield duo.until("b", RouterState.MASTER)
     took = duo.site.observer.adverts("b", at)[0][0] - at
-    assert 3 * fast_s < took < 3 * slow_s, "it waits by its own interval: what it had learned is forgotten"
+    assert 3 * fast_s < took < 3 * slow_s + stalled_s(at), (
+        "it waits by its own interval: what it had learned is forgotten"
+    )
     states = [change.is_ for change in duo.one["b"].transitions]
     assert states == [RouterState.BACKUP, RouterState.FAULT, RouterState.BACKUP, RouterState.MASTER]
     _set_link(duo.site, "a", how, on=True)

@@ -159,9 +159,7 @@ class Loop:
         if self._lifeline.take_arrivals():
             self._teller.soon(now_us)  # it also tells the peer of ourselves
         for claim in self._rivals.read(ready, self._courier.vips, now_us):
-            mac = claim.mac.hex(":")
-            text = f"{mac} answers for {claim.ip}, which we hold: another host has this address too"
-            self._carry(self._router.notice("address-conflict", f"{claim.ip} {mac}", text, now_us), now_us)
+            self._carry(self._router.claimed(claim.ip, claim.mac.hex(":"), now_us), now_us)
         if self._handover is not None:
             self._handover.read()
         if self._doorbell.fileno() in ready:

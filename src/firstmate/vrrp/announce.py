@@ -7,7 +7,10 @@ black-hole a client for good.
 """
 
 from firstmate.model.plan import VrrpPlan
-from firstmate.model.units import Micros
+from firstmate.model.units import S, Micros
+
+HOLD_US: Micros = 2 * S  # or two intervals
+HOLD_AGAIN_US: Micros = 10 * S  # so that a host which claims without end cannot silence us
 
 
 class Announcer:
@@ -19,6 +22,7 @@ class Announcer:
         self._bursts: list[tuple[Micros, int]] = []  # when so many rounds are due; at most two
         self._refresh_at_us: Micros | None = None
         self._said_at_us: Micros | None = None
+        self._held_at_us: Micros | None = None
 
     def start(self, now_us: Micros) -> None:
         """We have just become MASTER."""
@@ -38,6 +42,21 @@ class Announcer:
         if self._said_at_us is not None:
             earliest_us = max(now_us, self._said_at_us + plan.advert_interval_us)
         self._schedule(earliest_us, repeat, delay_us)
+
+    def hold(self, now_us: Micros) -> None:
+        """Another host has just said that an address is with it: let what is due wait a while.
+
+        It may be about to lead. FRR says so in IPv6 an interval before its first advert, and never again: a refresh
+        in between would leave the clients with us.
+        """
+        if self._held_at_us is not None and now_us < self._held_at_us + HOLD_AGAIN_US:
+            return
+        self._held_at_us = now_us
+        until_us = now_us + max(HOLD_US, 2 * self.plan.advert_interval_us)
+        self._bursts = [(max(at_us, until_us), rounds) for at_us, rounds in self._bursts]
+        if self._refresh_at_us is not None:
+            self._refresh_at_us = max(self._refresh_at_us, until_us)
+        self._set_deadline()
 
     def stop(self) -> None:
         self._bursts, self._refresh_at_us, self.deadline_us = [], None, None

@@ -86,6 +86,7 @@ class Router:
         self._deadlines = Deadlines()
         self._familiar: dict[Hashable, tuple[Member, Heard, Path]] = {}
         self._by_wire: dict[tuple[str, int, int], Member] = {}
+        self._by_address: dict[Address, Member] = {}
         self._by_fact: dict[str, list[Member]] = {}
         self._groups: dict[str, SyncGroup] = {}  # by name of a member
         self._take_in(plan, now_us)
@@ -237,6 +238,13 @@ class Router:
             return []
         return [Noticed(code, f"{router}: {text}" if router else text)]
 
+    def claimed(self, ip: Address, mac: str, now_us: Micros) -> list[Action]:
+        """Another host says that an address which we hold is with it."""
+        if (one := self._by_address.get(ip)) is not None:
+            one.announcer.hold(now_us)
+        text = f"{mac} answers for {ip}, which we hold: another host has this address too"
+        return self.notice("address-conflict", f"{ip} {mac}", text, now_us)
+
     def _take_in(self, plan: Plan, now_us: Micros) -> None:
         """Make the members that are missing, and every index anew."""
         self.plan = plan
@@ -253,6 +261,7 @@ class Router:
             together = SyncGroup(group, [self.members[name] for name in group.members if name in self.members])
             self._groups |= dict.fromkeys(group.members, together)
         self._by_wire, self._by_fact = {}, {}
+        self._by_address = {vip.ip: one for one in self.members.values() for vip in one.plan.vips}
         for name, one in self.members.items():
             for path in one.plan.all_paths:
                 where = f"udp {path.source}" if path.transport is Transport.UDP else path.interface

@@ -116,3 +116,34 @@ def test_a_refresh_may_be_several_rounds() -> None:
     announcer = Announcer(replace(FAST, garp_repeat=1, garp_delay_us=0, garp_refresh_us=5 * S, garp_refresh_repeat=3))
     announcer.start(NOW)
     assert said(announcer, 5 * S) == [(0, 1), (5 * S, 3)]
+
+
+def test_a_claim_of_another_host_lets_all_wait() -> None:
+    announcer = Announcer(FAST)
+    announcer.start(NOW - 4 * S)
+    announcer.due(NOW - 4 * S)
+    announcer.hold(NOW)
+    assert said(announcer, 20 * S) == [(2 * S, 5), (6 * S, 1), (16 * S, 1)]
+    slow = Announcer(replace(FAST, advert_interval_us=3 * S, garp_delay_us=0, garp_refresh_us=5 * S))
+    slow.start(NOW - 4 * S)
+    slow.due(NOW - 4 * S)
+    slow.hold(NOW)
+    assert said(slow, 12 * S) == [(6 * S, 1), (11 * S, 1)]
+
+
+def test_claims_without_end_do_not_silence_us() -> None:
+    announcer = Announcer(replace(REFRESH_ONLY, garp_refresh_us=S))
+    announcer.start(NOW)
+    announcer.hold(NOW)
+    for second in (1, 2, 9):
+        announcer.hold(NOW + second * S)
+    assert said(announcer, 3 * S) == [(2 * S, 1), (3 * S, 1)]
+    announcer.hold(NOW + 10 * S)
+    assert announcer.deadline_us == NOW + 12 * S
+
+
+def test_a_claim_wakes_nothing_where_nothing_is_due() -> None:
+    announcer = Announcer(SILENT)
+    announcer.start(NOW)
+    announcer.hold(NOW)
+    assert announcer.deadline_us is None

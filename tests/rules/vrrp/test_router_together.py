@@ -165,6 +165,18 @@ def test_a_link_that_works_one_way_is_told_of() -> None:
     ]
 
 
+def test_a_host_that_claims_our_address_is_told_of_and_let_speak() -> None:
+    made = started(plan(replace(PLAN, garp_repeat=0, garp_refresh_us=S)))
+    made.handle(TIMER, LED)
+    mac = "02:00:00:00:00:0c"
+    (told,) = made.claimed(VIP.ip, mac, LED)
+    assert isinstance(told, Noticed)
+    assert (told.code, told.text.split(",")[0]) == ("address-conflict", f"{mac} answers for {VIP.ip}")
+    assert made.claimed(VIP.ip, mac, LED + S) == []
+    assert made.claimed(PEER, mac, LED + S) != []
+    assert made.members["web"].announcer.deadline_us == LED + 2 * S
+
+
 def test_a_silent_way_is_told_of() -> None:
     udp = PathPlan(Transport.UDP, "eth0", OURS, (PEER, LOWER))
     key = HmacPlan((HmacKey(1, bytes(32)),), 1)
