@@ -174,7 +174,7 @@ class KeyRing:
         except (OSError, LookupError) as error:
             why = (error.strerror if isinstance(error, OSError) else None) or (error.args[0] if error.args else "")
             kind, _, place = reference.text.partition(":")
-            hint = f"(umask 077; {_MAKE} > {place})" if kind == "file" else ""
+            hint = f"copy it from another node, or make it: (umask 077; {_MAKE} > {place})" if kind == "file" else ""
             self._findings.add(Code.SECRET_UNREADABLE, reference.at, f"the secret cannot be read: {why}", hint)
             return None
         if found.exposed:

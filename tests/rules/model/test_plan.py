@@ -10,6 +10,8 @@ from firstmate.model.plan import (
     CommandCheck,
     HaproxyPlan,
     HaproxyRun,
+    HmacKey,
+    HmacPlan,
     HttpCheck,
     Mode,
     Node,
@@ -86,3 +88,8 @@ def test_any_plan_comes_back(plan: Plan) -> None:
 def test_plan_of_another_release_is_refused_by_name() -> None:
     with pytest.raises(BadJson, match="surplus"):
         loads(Plan, dumps(PLAN).replace('"cluster":', '"surplus":1,"cluster":', 1))
+
+
+def test_the_key_that_signs_is_found_by_its_id() -> None:
+    old, new = HmacKey(1, b"o" * 32), HmacKey(2, b"n" * 32)
+    assert HmacPlan((old, new), active=2).active_key is new
