@@ -70,7 +70,7 @@ def plan_of(node: Node, router: str) -> VrrpPlan:
 
 def priority_of(node: Node, router: str) -> int:
     """The effective one, as the facts that the node was told of make it."""
-    return standing.priority(node.read_plan, plan_of(node, router), node.told)
+    return node.priority(router)
 
 
 def rank(node: Node, router: str) -> tuple[int, int]:
@@ -89,6 +89,7 @@ class Conditions:
         first = nodes[0].plan
         self._routers = [plan.name for plan in first.routers]
         self._together = {name: standing.together(first, name) for name in self._routers}
+        self._hearing: dict[tuple[str, tuple[int, ...]], bool] = {}  # by router and the plans, which all stay
         self.bounds = {name: bounds_.of(schedule, self._together[name]) for name in self._routers}
 
     def hears(self, receiver: Node, sender: Node, router: str) -> bool:
@@ -100,12 +101,16 @@ class Conditions:
 
     def all_hear_all(self, router: str) -> bool:
         """By plans and clocks alone."""
-        return all(
-            hearing.may_hear(plan_of(one, router), plan_of(other, router), one.utc_skew_us - other.utc_skew_us)
-            for one in self._nodes
-            for other in self._nodes
-            if one is not other
-        )
+        plans = tuple([id(node.plans[router]) for node in self._nodes])
+        known = self._hearing.get((router, plans))
+        if known is None:
+            known = self._hearing[router, plans] = all(
+                hearing.may_hear(plan_of(one, router), plan_of(other, router), one.utc_skew_us - other.utc_skew_us)
+                for one in self._nodes
+                for other in self._nodes
+                if one is not other
+            )
+        return known
 
     def masters(self, router: str) -> list[Node]:
         """Those that run and believe to be MASTER, the one that wins first."""

@@ -57,7 +57,7 @@ def schedule(seed: int, nodes: int | None = None) -> Schedule:
     faults: list[Fault] = []
     if kinds:
         start_us = begin_us + (4 * interval_us if rng.random() < 0.8 else 0)
-        length_us = rng.randint(8, 40) * interval_us
+        length_us = (rng.randint(4, 20) if has_dress else rng.randint(8, 40)) * interval_us
         places = count + clients
         faults = [
             _fault(rng, rng.choice(kinds), count, places, (start_us, length_us, interval_us))
@@ -83,7 +83,7 @@ def schedule(seed: int, nodes: int | None = None) -> Schedule:
         calm=_bearable(rng, plans, clear),
         faults=tuple(sorted(faults, key=lambda fault: fault.at_us)),
         heal_us=heal_us,
-        calm_us=rng.choice((12, 12, 30)) * interval_us,
+        calm_us=rng.choice((8, 8, 20) if has_dress else (12, 12, 30)) * interval_us,
     )
     if seed % RELOADS_EVERY != RELOADS_AT:
         return told

@@ -62,7 +62,7 @@ def plans(rng: Random, bare: tuple[Plan, ...]) -> tuple[Plan, ...]:
     columns = _authenticated(rng, columns)
     if rng.random() < 0.4:
         columns = [_second_way(rng, column, hosts) if rng.random() < 0.8 else column for column in columns]
-    columns = [_forms(rng, column) for column in columns]
+    columns = [_forms(rng, column, may_differ=not groups) for column in columns]
     delay_us = rng.choice((0, 0, 0, 0, 0, columns[0][0].advert_interval_us * rng.randint(1, 8)))
     return tuple(
         replace(
@@ -241,13 +241,16 @@ def _second_way(rng: Random, column: Column, hosts: list[int]) -> Column:
     ]
 
 
-def _forms(rng: Random, column: Column) -> Column:
-    """One form on the wire; some nodes find out which."""
+def _forms(rng: Random, column: Column, *, may_differ: bool) -> Column:
+    """One form on the wire; some nodes find out which, where everybody who is not heard speaks in the end."""
     if column[0].version != 3 or column[0].family != 4:
         return column
     form = rng.choice((ChecksumForm.PSEUDO, ChecksumForm.PLAIN, ChecksumForm.GROUP))
-    if rng.random() < 0.7 or (column[0].paths and form is ChecksumForm.GROUP):
-        return _with(column, checksum=form)  # who leads by multicast alone never hears that it is not heard elsewhere
+    modes = {router.hmac.mode if router.hmac else None for router in column}
+    # In a group none leads alone, so who is not heard may never be told; by multicast GROUP is as PSEUDO.
+    may_differ = may_differ and len(modes) == 1 and not (column[0].paths and form is ChecksumForm.GROUP)
+    if not may_differ or rng.random() < 0.7:
+        return _with(column, checksum=form)
     return [replace(router, checksum=rng.choice((form, ChecksumForm.AUTO))) for router in column]
 
 

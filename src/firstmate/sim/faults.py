@@ -11,7 +11,7 @@ from firstmate.sim.chance import Chance
 from firstmate.sim.journal import Journal
 from firstmate.sim.network import Network
 from firstmate.sim.node import Node
-from firstmate.sim.parcel import Parcel
+from firstmate.sim.parcel import parcel
 from firstmate.sim.schedule import Fault, FaultKind, Schedule
 from firstmate.vrrp.packet import GROUP_IPV4, GROUP_IPV6, Advert, encode
 from firstmate.vrrp.receive import Datagram
@@ -130,8 +130,8 @@ class Forger:
         if self._agenda.now_us >= self._until_us:
             self._network.recorded.pop(self._victim.place, None)
             return
-        for parcel in [*self._network.recorded.get(self._victim.place, ())][:4]:
-            self._network.carry(replace(parcel, forged=True))
+        for old in [*self._network.recorded.get(self._victim.place, ())][:4]:
+            self._network.carry(replace(old, forged=True))
         for router in self._victim.plan.routers:
             for path in router.all_paths:
                 group = GROUP_IPV4 if router.family == 4 else GROUP_IPV6
@@ -145,4 +145,4 @@ class Forger:
             said = Advert(router.version, router.vrid, priority, router.advert_interval_us, vips)
             pdu, udp = encode(said, path.source, to), path.transport is Transport.UDP
             datagram = Datagram(path.interface, path.source, to, 255, pdu, udp)
-            self._network.carry(Parcel(datagram, intact=True, sender=self._victim.place, forged=True))
+            self._network.carry(parcel(datagram, self._victim.place, forged=True))

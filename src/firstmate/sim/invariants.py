@@ -15,7 +15,8 @@ from firstmate.sim import hearing, standing
 from firstmate.sim.agenda import Agenda
 from firstmate.sim.conditions import Conditions, Invariant, Key, Past, Trouble, plan_of, priority_of, state_of
 from firstmate.sim.network import Network
-from firstmate.sim.node import Disturbed, Listened, Moved, News, Node, Odd
+from firstmate.sim.news import Disturbed, Listened, Moved, News, Odd
+from firstmate.sim.node import Node
 from firstmate.sim.schedule import FaultKind, Schedule
 from firstmate.vrrp.member import MASTER_TRANSITIONS, RECEIVED, RELEASES, SENT, Member
 from firstmate.vrrp.oddities import ODDITIES_MAX

@@ -15,6 +15,7 @@ from firstmate.sim.agenda import Agenda
 from firstmate.sim.chance import Chance
 from firstmate.sim.journal import Journal
 from firstmate.sim.parcel import Parcel
+from firstmate.sim.parcel import parcel as wrap
 from firstmate.vrrp.receive import Datagram, unwrap
 from firstmate.vrrp.sender import Transmit
 
@@ -93,11 +94,11 @@ class Network:
 
     def transmit(self, sender: int, what: Transmit) -> Parcel:
         if what.whole:
-            parcel = Parcel(unwrap(what.pdu, what.interface), intact=True, sender=sender, packet=what.pdu)
+            parcel = wrap(unwrap(what.pdu, what.interface), sender, what.pdu)
         else:
             udp = what.transport is Transport.UDP
             said = Datagram(what.interface, what.source, what.destination, what.ttl, what.pdu, udp)
-            parcel = Parcel(said, intact=True, sender=sender)
+            parcel = wrap(said, sender)
         recorded = self.recorded.get(sender)
         if recorded is not None:
             recorded.append(parcel)
@@ -163,7 +164,7 @@ class Network:
     def _flip(self, parcel: Parcel) -> Parcel:
         if not parcel.packet:
             flipped = self._chance.flip(parcel.datagram.pdu)
-            return replace(parcel, datagram=replace(parcel.datagram, pdu=flipped), intact=False)
+            return wrap(replace(parcel.datagram, pdu=flipped), parcel.sender, forged=parcel.forged, intact=False)
         packet = parcel.packet[:IP_OCTETS] + self._chance.flip(parcel.packet[IP_OCTETS:])
         return replace(parcel, packet=packet, intact=False)
 

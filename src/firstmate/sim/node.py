@@ -2,22 +2,17 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
 
 from firstmate.model.addresses import Address
 from firstmate.model.messages import FactChanged, Will
-from firstmate.model.plan import HAPROXY_FACT, Plan, Vip, VrrpPlan
+from firstmate.model.plan import HAPROXY_FACT, Plan, Vip
 from firstmate.model.units import MS, S, Micros
 from firstmate.sim import standing
-from firstmate.sim.agenda import Agenda
-from firstmate.sim.chance import Chance
-from firstmate.sim.hearing import Witness, sequence_of
-from firstmate.sim.journal import Journal
-from firstmate.sim.network import Network
+from firstmate.sim.news import Around, Disturbed, Moved
 from firstmate.sim.parcel import Parcel
 from firstmate.sim.schedule import Start
+from firstmate.sim.senses import Senses
 from firstmate.sim.testament import seal
 from firstmate.vrrp.instance import PeerGone, Signal
 from firstmate.vrrp.member import Announce, Claim, Release
@@ -32,53 +27,6 @@ SOCKET_PACKETS_MAX = 256  # about what a receive buffer of 208 KiB holds
 EXECUTOR_US: Micros = 1 * MS  # the supervisor's way from the death of pulse to its will
 REPAIR_US: Micros = 1 * S  # as in pulse.loop: how often what is missing is looked for
 EPOCH_US: Micros = 1_790_000_000 * S  # the true time of day when a story begins
-
-
-@dataclass(frozen=True, slots=True)
-class Listened:
-    """A good advert was given to the router."""
-
-    node: int
-    router: str
-    sender: int
-    priority: int
-
-
-@dataclass(frozen=True, slots=True)
-class Odd:
-    """A node sent, or was sent, what must not be: see `Invariant`."""
-
-    what: str
-    node: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    node: int
-    changed: Changed
-
-
-@dataclass(frozen=True, slots=True)
-class Disturbed:
-    """Something befell this node from outside; what it did until now says nothing about what follows."""
-
-    node: int
-    slept_us: Micros = 0  # by its own clock: how long it has done nothing, or how far the clock jumped
-
-
-News: TypeAlias = Listened | Moved | Disturbed | Odd
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What every node of a story shares."""
-
-    agenda: Agenda
-    chance: Chance
-    network: Network
-    journal: Journal
-    news: list[News]  # for the judge, who empties it
 
 
 class Node:
@@ -99,8 +47,8 @@ class Node:
         self.bury: Callable[[Node], None] = _nobody_cares
         self._haproxy_up, self._generation = True, 1
         self._truth: dict[str, bool | int] = dict(start.facts)
-        self._witness = Witness()
-        self._sequences: dict[tuple[object, ...], int] = {}
+        self._standings: dict[str, tuple[bool, int]] = {}  # by router; until it is told something else
+        self._senses = Senses(place, around)
         self._begins_at_us: Micros = 0  # by its own clock: the end of the start delay
         self._looks_at_us: Micros = 0
         self._start, self._build = start, build
@@ -138,11 +86,19 @@ class Node:
 
     def may_lead(self, router: str) -> bool:
         """It runs, has a link, and knows of nothing that forbids it."""
-        return (
-            self.is_running
-            and not self._around.network.unplugged[self.place]
-            and standing.is_fit(self.read_plan, router, self.told)
-        )
+        return self.is_running and not self._around.network.unplugged[self.place] and self._standing(router)[0]
+
+    def priority(self, router: str) -> int:
+        """The effective one, as what it was told makes it."""
+        return self._standing(router)[1]
+
+    def _standing(self, router: str) -> tuple[bool, int]:
+        found = self._standings.get(router)
+        if found is None:
+            plan, told = self.read_plan, self.told
+            fit, priority = standing.is_fit(plan, router, told), standing.priority(plan, self.plans[router], told)
+            found = self._standings[router] = fit, priority
+        return found
 
     def is_fit(self, router: str) -> bool:
         """It could hold the addresses, and nothing holds it back."""
@@ -174,7 +130,8 @@ class Node:
         self._read_plan()
         router = self.router = self._build(self.plan, self.clock_us)
         self.paused, self.has_let_go, self._will = False, False, Will((), ())
-        self._witness, self.told, self._sequences = Witness(), {}, {}
+        self._senses, self.told = Senses(self.place, self._around), {}
+        self._standings.clear()
         self.starting = self.plan.start_delay_us > 0
         self._begins_at_us = self._looks_at_us = self.clock_us
         if self.starting:
@@ -346,6 +303,7 @@ class Node:
 
     def _read_plan(self) -> None:
         self._reloading, self.read_plan = False, self.plan
+        self._standings.clear()
         self.plans = {router.name: router for router in self.plan.routers}
 
     def _sleep(self) -> None:
@@ -369,21 +327,13 @@ class Node:
         vrid, priority = parcel.datagram.pdu[1:3]
         for one in self.read_plan.routers:
             if one.vrid == vrid and one.family == datagram.source.version and parcel.intact:
-                self._testify(one, parcel, priority)
-        said = (datagram.interface, datagram.source, datagram.destination, datagram.udp, datagram.ttl, datagram.pdu)
-        if datagram.ah is None and router.hear_again(said, self.clock_us):
+                self._senses.heard(one, parcel, priority, self.utc_us)
+        said = parcel.said
+        if said and not parcel.packet and router.hear_again(said, self.clock_us):
             return
         router.utc_ahead_us = self.utc_us - self.clock_us
-        self._carry(router.hear(datagram, self.clock_us, None if datagram.ah else said))
+        self._carry(router.hear(datagram, self.clock_us, None if parcel.packet else said or None))
         router.take_new_master()
-
-    def _testify(self, plan: VrrpPlan, parcel: Parcel, priority: int) -> None:
-        """Must it be heard?"""
-        if self._witness.accepts(plan, parcel, self.utc_us):
-            self._around.news.append(Listened(self.place, plan.name, parcel.sender, priority))
-        elif not parcel.forged:
-            self._around.network.miss(parcel.sender, self.place)
-            self._around.news.append(Odd("unheard", self.place, f"{plan.name} of n{parcel.sender + 1}"))
 
     def _feed(self, event: Event) -> None:
         assert self.router is not None
@@ -395,7 +345,8 @@ class Node:
         for action in actions:
             match action:
                 case Transmit():
-                    self._transmit(action)
+                    parcel = around.network.transmit(self.place, action)
+                    self._senses.spoken(self.read_plan.routers, action, parcel)
                 case Claim(_, vips):
                     self.held.update(vips)
                 case Release(_, vips):
@@ -406,19 +357,6 @@ class Node:
                     self._changed(action)
                 case Noticed(code, text):
                     around.journal.note(self.name, "notice {}: {}", code, text)
-
-    def _transmit(self, what: Transmit) -> None:
-        parcel = self._around.network.transmit(self.place, what)
-        version, vrid = parcel.datagram.pdu[0] >> 4, parcel.datagram.pdu[1]
-        for plan in self.read_plan.routers:
-            if (plan.version, plan.vrid, plan.family) != (version, vrid, what.source.version):
-                continue
-            sequence = sequence_of(plan, parcel)
-            key = (plan.name, what.interface, what.source, what.destination, what.transport)
-            if sequence is not None and self._sequences.get(key, -1) >= sequence:
-                self._around.news.append(Odd("sequence", self.place, f"{plan.name}: {sequence} to {what.destination}"))
-            if sequence is not None:
-                self._sequences[key] = sequence
 
     def _changed(self, changed: Changed) -> None:
         self._around.news.append(Moved(self.place, changed))
@@ -445,6 +383,7 @@ class Node:
         if self.router is None:
             return
         self.router, self.paused, self.starting, self.told = None, False, False, {}
+        self._standings.clear()
         for queue in (self._adverts, self._messages, self._mourned):
             queue.clear()
         self._wake_at_us = None
@@ -474,12 +413,14 @@ class Node:
             return
         if generation == self._generation:
             self.told[HAPROXY_FACT] = up
+            self._standings.clear()
             self._disturb(f"HAProxy {'serves' if up else 'is down'}")
         why = "" if up else "HAProxy has exited"
         self._message(FactChanged(HAPROXY_FACT, up=up, why=why, at_us=self.clock_us, generation=generation))
 
     def _tell(self, fact: str) -> None:
         value = self.told[fact] = self._truth[fact]
+        self._standings.clear()
         up, number = (value, None) if isinstance(value, bool) else (True, value)
         self._disturb(f"{fact} is {value}")
         self._message(FactChanged(fact, up=up, why="" if up else "as drawn", at_us=self.clock_us, value=number))

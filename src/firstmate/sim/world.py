@@ -16,7 +16,8 @@ from firstmate.sim.faults import Faults
 from firstmate.sim.invariants import Judge, Violation
 from firstmate.sim.journal import Journal
 from firstmate.sim.network import Client, Network
-from firstmate.sim.node import Around, News, Node
+from firstmate.sim.news import Around, News
+from firstmate.sim.node import Node
 from firstmate.sim.schedule import Schedule, Weather
 from firstmate.vrrp.router import Router
 
