@@ -320,7 +320,7 @@ class Gullible(Router):
         super().__init__(plan, now_us)
         for member in self.members.values():
             if member.receiver._verifier is not None:
-                member.receiver._verifier.verify = _believes  # type: ignore[method-assign]
+                member.receiver._verifier.verify = _believes  # type: ignore[assignment, method-assign]
 
 
 def _believes(_pdu: bytes, trailer: bytes, *_more: object) -> int:
