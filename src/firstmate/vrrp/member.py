@@ -34,6 +34,7 @@ SENT, SENT_ZERO = "sent_advertisements", "sent_pri_zero"
 GARP_SENT, NA_SENT = "garp_sent", "na_sent"
 TWO_MASTERS = "two_masters"  # adverts of another MASTER while we are
 CONTEST_ADVERTS, ONE_WAY_ADVERTS = 2, 4  # so many in a row, each answered by ours
+CONTESTS_MAX = 16  # other MASTERs at one time that are told apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,6 @@ Action: TypeAlias = Transmit | Claim | Release | Announce
 class Contest:
     """Another MASTER beside us: how often it was heard since we both are."""
 
-    sender: Address
     adverts: int
     last_us: Micros
 
@@ -85,7 +85,7 @@ class Member:
         self.utc_ahead_us: Micros = 0  # the time of day is so much ahead of `now_us`
         self.tracks: tuple[Track, ...] = ()  # what `tracking.needed_facts` found
         self.queued_us: Micros | None = None  # its place in the router's queue of deadlines
-        self.contest: Contest | None = None  # only while MASTER
+        self.contests: dict[Address, Contest] = {}  # by sender; only while MASTER
         self.counters: dict[str, int] = dict.fromkeys(
             [MASTER_TRANSITIONS, RELEASES, RECEIVED, RECEIVED_ZERO, SENT, SENT_ZERO, GARP_SENT, NA_SENT, TWO_MASTERS], 0
         ) | {refusal.value: 0 for refusal in Refusal}
@@ -237,9 +237,11 @@ class Member:
     def note_contest(self, heard: Heard, now_us: Micros) -> int:
         """We are MASTER and so is the sender: how many adverts of it in a row we have heard and answered."""
         gap_us = 4 * max(heard.interval_us, self.plan.advert_interval_us)
-        contest = self.contest
-        if contest is None or contest.sender != heard.sender or now_us - contest.last_us > gap_us:
-            contest = self.contest = Contest(heard.sender, 0, now_us)
+        contest = self.contests.get(heard.sender)
+        if contest is None or now_us - contest.last_us > gap_us:
+            if len(self.contests) >= CONTESTS_MAX:
+                self.contests.clear()
+            contest = self.contests[heard.sender] = Contest(0, now_us)
         contest.adverts += 1
         self.counters[TWO_MASTERS] += 1
         contest.last_us = now_us
@@ -259,7 +261,7 @@ class Member:
         elif was_master:
             lost = isinstance(self.instance.state, Backup) and self.instance.state.master is not None
             self.counters[NEXT_MASTER_REASON] = WhyMaster.PREEMPTED if lost else WhyMaster.PRIORITY
-        self.contest = None
+        self.contests.clear()
 
     def _carry(self, action: Advertise | Addresses, now_us: Micros) -> Sequence[Action]:
         plan = self.plan

@@ -319,7 +319,7 @@ class Router:
             at_us, one = first
             if at_us <= now_us:
                 due_us = at_us
-            elif at_us - now_us > TOGETHER_MAX_US or not _may_go_early(one, at_us - now_us):
+            elif at_us - due_us > TOGETHER_MAX_US or not _may_go_early(one, at_us - due_us):
                 break
             self._deadlines.take()
             sent = one.advertise_again(due_us, now_us)
@@ -422,7 +422,10 @@ def same_router(before: VrrpPlan, after: VrrpPlan) -> bool:
 
 
 def _may_go_early(one: Member, early_us: Micros) -> bool:
-    """Is only its next advert due, and nearly so?"""
+    """Is only its next advert due, and nearly so? `early_us`: by how much its timer would move.
+
+    Not how long it is until then: one that is far behind its time must not draw others back to where it should be.
+    """
     return (
         isinstance(one.instance.state, Master)
         and one.instance.deadline_us == one.deadline_us
