@@ -198,8 +198,9 @@ class Router:
             if len(one.plan.all_paths) < 2:
                 continue
             for path in one.silent_paths(now_us):
-                text = f"no advert of {path.peer} comes by {path.transport.value} from {path.address}, though by others"
-                out += self._notice(one, "path-silent", path.address, text, now_us)
+                way = f"{path.transport.value} from {path.address}"
+                text = f"no advert of {path.peer} comes by {way}, though by others"
+                out += self._notice(one, "path-silent", way, text, now_us)
         return out
 
     def will(self) -> Will:
