@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+from tests import checklist
 
 from firstmate.cli.main import group
 from firstmate.config.compile import check
@@ -123,3 +124,12 @@ def test_every_page_can_be_reached_from_the_index() -> None:
                 reached.add(linked)
                 waiting.append(linked)
     assert sorted({*ROOT.glob("docs/**/*.md")} - reached) == [], "link these from docs/README.md"
+
+
+def test_every_rule_of_vrrp_has_a_test_and_the_page_names_it() -> None:
+    found = checklist.tests_by_number()
+    assert [number for number in checklist.ITEMS if number not in found] == [], "write a test, and give it the number"
+    text = checklist.PAGE.read_text()
+    listed = [int(number) for number in re.findall(r"^\| C(\d+) \|", text, re.MULTILINE)]
+    assert listed == [*checklist.ITEMS]
+    assert checklist.page(text) == text, "run python -m tests.checklist"

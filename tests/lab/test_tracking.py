@@ -93,6 +93,7 @@ def test_a_number_in_a_file_moves_the_address_and_is_shown(site: Pair) -> None:
 def test_an_end_of_ops_moves_nothing_and_forgets_no_number(site: Pair) -> None:
     says(site.a, "-50")
     site.until_leads("lb-b")
+    site.until(lambda: [state for state, _ in site.transitions(site.a)][-1].replace("BACKUP", ""), "its journal")
     before = site.transitions(site.a)
     (ops,) = site.part(site.a, "ops")
     site.kill(site.a, "ops")

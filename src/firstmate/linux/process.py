@@ -45,10 +45,13 @@ def utc_us() -> Micros:
     return time.time_ns() // 1000
 
 
-def become_realtime() -> bool:
-    """SCHED_RR, or a high nice value where that is refused. True when it is real-time."""
+def become_realtime(turn_us: Micros = RTTIME_US) -> bool:
+    """SCHED_RR, or a high nice value where that is refused. True when it is real-time.
+
+    A process that then does not sleep for `turn_us` is ended by the kernel (SIGXCPU).
+    """
     try:
-        resource.setrlimit(resource.RLIMIT_RTTIME, (RTTIME_US, 2 * RTTIME_US))
+        resource.setrlimit(resource.RLIMIT_RTTIME, (turn_us, 2 * turn_us))
         policy = os.SCHED_RR | os.SCHED_RESET_ON_FORK
         os.sched_setscheduler(0, policy, os.sched_param(REALTIME_PRIORITY))
     except (OSError, ValueError):

@@ -29,7 +29,10 @@ def merge(world: World, event: Snapshot, now_us: Micros) -> World:
     states = {view.name: view.state for view in event.routers}
     if not event.whole:
         routers, states = {**world.routers, **routers}, {**world.states, **states}
+    codes = {odd.code for view in event.routers for odd in view.oddities} | {odd.code for odd in event.oddities}
     world = replace(world, snapshot=event, routers=routers, states=states, seq=event.seq)
+    if not codes <= world.odd_codes:
+        world = replace(world, odd_codes=world.odd_codes | codes)
     news = said != [(peer.address, peer.node, peer.states) for peer in fresh_peers(world, event.at_us)]
     names = set(routers) if news else {view.name for view in event.routers}
     return replace(world, masters=_masters(world, names, now_us))

@@ -12,7 +12,7 @@ from firstmate.model.status import HaproxyStatus, NodeStatus, OddityStatus, Path
 from firstmate.model.units import S, Micros, format_duration
 from firstmate.policy.life import Absent, Serving
 from firstmate.policy.trouble import is_silent, standby_faults, troubles
-from firstmate.policy.view import addresses_of, fresh_peers, haproxy_text, in_words, node_name, servers_text
+from firstmate.policy.view import addresses_of, fresh_peers, haproxy_text, in_words, lasting, node_name, servers_text
 from firstmate.policy.world import RouterSeen, World
 
 PULSE_NEVER_S = 1e6  # age of a snapshot that never came
@@ -61,7 +61,7 @@ def _router(world: World, plan: VrrpPlan, seen: RouterSeen, now_us: Micros, shif
         advert_s=_seconds(plan.advert_interval_us),
         configured_priority=plan.priority,
         paths=tuple(_path(world, path, seen, now_us) for path in view.paths),
-        oddities=tuple(_oddity(world, odd, shift_us) for odd in view.oddities),
+        oddities=tuple(_oddity(world, odd, shift_us) for odd in lasting(view.oddities)),
         moves_with=_moves_with(world, view.name),
     )
 

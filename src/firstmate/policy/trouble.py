@@ -4,13 +4,21 @@ from firstmate.model.messages import PathView
 from firstmate.model.units import S, Micros, format_duration
 from firstmate.policy.fitness import against
 from firstmate.policy.life import Absent, Hung, Killing, Serving, Silent, Starting
-from firstmate.policy.view import fresh_peers, in_words, node_name, oddities, peer_masters
+from firstmate.policy.view import (
+    PATH_SILENT,
+    TWO_MASTERS,
+    fresh_peers,
+    in_words,
+    lasting,
+    node_name,
+    oddities,
+    peer_masters,
+)
 from firstmate.policy.world import RouterSeen, World
 
 PULSE_OLD_US: Micros = 3 * S  # pulse tells of itself each second
 NOTICE_SHOWN_US: Micros = 60 * S
 TROUBLES_MAX = 20
-TWO_MASTERS, PATH_SILENT = "two-masters", "path-silent"  # codes of pulse's oddities
 
 
 def troubles(world: World, now_us: Micros) -> tuple[str, ...]:
@@ -52,8 +60,8 @@ def _routers(world: World, now_us: Micros) -> list[str]:
             found.append(f"{router.name}: nobody is MASTER as seen from {world.plan.node}: the address is not served")
         claims = peer_masters(world, router.name, now_us)
         seen = world.routers.get(router.name)
-        known = seen is not None and any(odd.code == TWO_MASTERS for odd in seen.view.oddities)  # said better there
-        if master is not None and master.node == world.plan.node and claims and not known:
+        said = seen is not None and any(odd.code == TWO_MASTERS for odd in lasting(seen.view.oddities))
+        if master is not None and master.node == world.plan.node and claims and not said:
             both = ", ".join([world.plan.node, *claims])
             found.append(f"{router.name}: more than one node is MASTER ({both}): they do not hear each other's adverts")
         if seen is not None and seen.view.state.value == "MASTER" and not seen.view.held:
@@ -159,5 +167,7 @@ def _peers(world: World, now_us: Micros) -> list[str]:
 
 
 def _notices(world: World, now_us: Micros) -> list[str]:
-    recent = [in_words(world, notice.text) for notice in world.notices if now_us - notice.at_us <= NOTICE_SHOWN_US]
+    """Of what is odd on the wire, pulse also says how long it goes on: that is shown instead."""
+    news = [notice for notice in world.notices if notice.code not in world.odd_codes]
+    recent = [in_words(world, notice.text) for notice in news if now_us - notice.at_us <= NOTICE_SHOWN_US]
     return list(dict.fromkeys(recent))

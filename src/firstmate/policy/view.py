@@ -11,6 +11,8 @@ from firstmate.policy.world import RouterSeen, World
 
 PEER_FRESH_US: Micros = 3 * S  # a peer speaks once a second
 
+TWO_MASTERS, PATH_SILENT = "two-masters", "path-silent"  # codes of pulse's oddities
+
 _BOUNDS = {4: (r"(?<![\d.])", r"(?![\d.]*\d)"), 6: (r"(?<![\da-f:])", r"(?!:*[\da-f])")}  # of a whole address
 # A fact that is named twice, as in "haproxy: HAProxy hangs".
 _FACT_TWICE = re.compile(r"^(\S+): ((?:(?:check|process check|file) \")?\1\b)", re.IGNORECASE)
@@ -100,4 +102,10 @@ def master_of(world: World, seen: RouterSeen, now_us: Micros) -> str:
 def oddities(world: World) -> list[tuple[str, Oddity]]:
     """What is wrong on the wire now, with the name of the virtual router; "": of none."""
     general = world.snapshot.oddities if world.snapshot else ()
-    return [(seen.view.name, odd) for seen in world.seen for odd in seen.view.oddities] + [("", odd) for odd in general]
+    found = [(seen.view.name, odd) for seen in world.seen for odd in lasting(seen.view.oddities)]
+    return found + [("", odd) for odd in general]
+
+
+def lasting(found: tuple[Oddity, ...]) -> tuple[Oddity, ...]:
+    """Without the one advert of a MASTER that concedes: it is how a change of MASTER ends."""
+    return tuple(odd for odd in found if odd.code != TWO_MASTERS or odd.count > 1)

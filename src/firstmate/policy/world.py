@@ -187,6 +187,7 @@ class World:
     states: dict[str, RouterState] = field(default_factory=dict)  # of our virtual routers; newer than the views
     masters: dict[str, MasterView] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
+    odd_codes: frozenset[str] = frozenset()  # of every oddity that a snapshot ever held
     seq: int | None = None  # of pulse's last message; None: none came yet
     told_at_us: Micros | None = None  # when pulse was last told again what it should know; None: this one never
     wanted_at_us: Micros | None = None  # when pulse was last asked for all virtual routers; None: never

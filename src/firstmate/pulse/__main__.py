@@ -12,10 +12,12 @@ from firstmate.linux import process
 from firstmate.linux.watchdog import Feeder
 from firstmate.model import jsonable
 from firstmate.model.messages import ToPulse, ToPulseFromSupervisor
+from firstmate.model.units import MS
 from firstmate.pulse.loop import Loop, read_plan
 
 EXIT_NO_PLAN, EXIT_NOT_ALLOWED = 70, 77
 CAP_NET_ADMIN, CAP_NET_RAW = 12, 13
+TURN_US, TURN_OF_EACH_US = 500 * MS, 2 * MS  # a loop that does not sleep for so long is broken: the kernel ends it
 GC_THRESHOLDS = (50_000, 20, 100)  # what starts with us is frozen; afterwards little lives long
 
 
@@ -29,16 +31,17 @@ def main() -> int:
         return _fail(EXIT_NO_PLAN, f"{plan_file} cannot be read: {error}")
     ops = Channel(inherited(int(os.environ["FIRSTMATE_FD_OPS"])), ToPulse)
     supervisor = Channel(inherited(int(os.environ["FIRSTMATE_FD_SUPERVISOR"])), ToPulseFromSupervisor)
-    realtime = process.become_realtime()
-    process.lock_memory()
+    process.be_nice(process.NICE_FALLBACK)  # as long as much is to be made ready in one go
     try:
-        loop = Loop(plan, plan_file, ops, supervisor, realtime=realtime)
+        loop = Loop(plan, plan_file, ops, supervisor)
         if "--release" in sys.argv[1:]:
             loop.release()
             return 0
-        loop.start()
+        # What 1,000 virtual routers have in one turn takes longer than what one has.
+        loop.start(realtime=process.become_realtime(TURN_US + len(plan.routers) * TURN_OF_EACH_US))
     except PermissionError as error:
         return _fail(EXIT_NOT_ALLOWED, f"no right to raw sockets and addresses ({error.strerror}): {_NEEDED}")
+    process.lock_memory()
     process.keep_capabilities(CAP_NET_ADMIN, CAP_NET_RAW)
     gc.collect()
     gc.freeze()

@@ -6,7 +6,7 @@ and are never counted. So a flood costs a bounded share of the processor, and ke
 """
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from firstmate.linux.listeners import Listener, Raw4, Raw6, Received, Udp
@@ -23,7 +23,7 @@ WINDOW_US: Micros = 100 * MS
 LOOKED_AT_MIN = 50  # adverts of one sender in a window, beside four times what the plan makes us expect
 SENDERS_SHARE = 4  # all senders together: so many times one sender's part
 
-_Key: TypeAlias = tuple[str, str, int, bool]  # kind, interface or source, family or port, strangers?
+_Key: TypeAlias = tuple[Hashable, ...]  # equal for sockets that hear the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Ears:
     def __init__(self, plan: Plan) -> None:
         self.listeners: dict[_Key, Listener] = {}
         self.dropped = 0  # adverts that were not looked at, because there were too many
-        self._plan = plan
+        self._wanted: dict[_Key, _Wanted] = {}
         self._resting_until_us: dict[_Key, Micros] = {}
         self._window_at_us: Micros = 0
         self._spent: dict[Hashable, int] = {}
@@ -45,9 +45,10 @@ class Ears:
         self.adopt(plan)
 
     def adopt(self, plan: Plan) -> None:
-        """Use another plan; call `open` then."""
-        self._plan = plan
-        self.close()
+        """Use another plan, and keep the sockets that it needs too; call `open` then."""
+        self._wanted = {wanted.key: wanted for wanted in _all_wanted(plan)}
+        for key in self.listeners.keys() - self._wanted.keys():
+            self._forget(key)
         expected = sum(S // one.advert_interval_us * max(1, len(one.all_paths)) for one in plan.routers)
         self._share = LOOKED_AT_MIN + 4 * expected * WINDOW_US // S
         self._total = SENDERS_SHARE * self._share
@@ -57,7 +58,7 @@ class Ears:
         there = set(interfaces)
         for key in [key for key, one in self.listeners.items() if one.interface not in there]:
             self._forget(key)
-        for wanted in _wanted(self._plan):
+        for wanted in self._wanted.values():
             if wanted.key in self.listeners or wanted.interface not in there:
                 continue
             try:
@@ -74,7 +75,7 @@ class Ears:
 
     def hears_on(self, interface: str) -> bool:
         """Is there every socket for it?"""
-        return all(wanted.key in self.listeners for wanted in _wanted(self._plan) if wanted.interface == interface)
+        return all(key in self.listeners for key, wanted in self._wanted.items() if wanted.interface == interface)
 
     def close(self) -> None:
         for key in list(self.listeners):
@@ -116,26 +117,50 @@ class Ears:
         self._resting_until_us.pop(key, None)
 
 
-def _wanted(plan: Plan) -> list[_Wanted]:
+@dataclass(slots=True)
+class _Place:
+    """One interface and family: what its virtual routers hear there."""
+
+    multicast: bool = False
+    ah: bool = False
+    peers: dict[Address, None] = field(default_factory=dict)
+    groups: dict[Address, None] = field(default_factory=dict)
+
+
+def _all_wanted(plan: Plan) -> list[_Wanted]:
     """Every socket that the plan needs, each once."""
     found: dict[_Key, _Wanted] = {}
+    for (interface, family), place in _places(plan, found).items():
+        # With multicast nobody is a stranger: a group has no list of members.
+        peers = () if place.multicast else tuple(place.peers)
+        groups = (GROUP_IPV4 if family == 4 else GROUP_IPV6, *place.groups)
+        for strangers in (False, True) if peers else (False,):
+            key: _Key = ("raw", interface, family, strangers, peers, groups)
+            found[key] = _Wanted(key, interface, _opener_raw(interface, family, peers, groups, strangers=strangers))
+        if place.ah:
+            key = ("ah", interface, groups)
+            found[key] = _Wanted(key, interface, _opener_ah(interface, groups))
+    return list(found.values())
+
+
+def _places(plan: Plan, udp: dict[_Key, _Wanted]) -> dict[tuple[str, int], _Place]:
+    """All but UDP, whose sockets go into `udp`."""
+    places: dict[tuple[str, int], _Place] = {}
     for router in plan.routers:
         for path in router.all_paths:
-            interface, source = path.interface, path.source
             if path.transport is Transport.UDP:
-                key = ("udp", str(source), plan.udp_port, False)
-                found[key] = _Wanted(key, interface, _opener_udp(interface, source, plan.udp_port))
-                continue
-            peers, groups = _peers(plan, interface, router.family), _groups(plan, interface, router.family)
-            for strangers in (False, True) if peers else (False,):
-                key = ("raw", interface, router.family, strangers)
-                found[key] = _Wanted(
-                    key, interface, _opener_raw(interface, router.family, peers, groups, strangers=strangers)
+                key = ("udp", path.interface, path.source, plan.udp_port)
+                udp.setdefault(
+                    key, _Wanted(key, path.interface, _opener_udp(path.interface, path.source, plan.udp_port))
                 )
-            if router.auth is Auth.AH:
-                key = ("ah", interface, 4, False)
-                found[key] = _Wanted(key, interface, _opener_ah(interface, groups))
-    return list(found.values())
+                continue
+            place = places.setdefault((path.interface, router.family), _Place())
+            place.multicast |= path.transport is Transport.MULTICAST
+            place.ah |= router.auth is Auth.AH and router.hmac is None
+            place.peers |= dict.fromkeys(path.peers)
+            if router.multicast_group is not None:
+                place.groups[router.multicast_group] = None
+    return places
 
 
 def _opener_udp(interface: str, source: Address, port: int) -> Callable[[], Listener]:
@@ -152,22 +177,3 @@ def _opener_raw(
 
 def _opener_ah(interface: str, groups: tuple[Address, ...]) -> Callable[[], Listener]:
     return lambda: Raw4(interface, (), groups, protocol=AH_PROTOCOL)
-
-
-def _peers(plan: Plan, interface: str, family: int) -> tuple[Address, ...]:
-    """All peers here, when all virtual routers here use unicast; else nobody is a stranger, and this is empty."""
-    paths = [
-        path for one in plan.routers if one.family == family for path in one.all_paths if path.interface == interface
-    ]
-    if any(path.transport is Transport.MULTICAST for path in paths):
-        return ()
-    return tuple(dict.fromkeys(peer for path in paths for peer in path.peers))
-
-
-def _groups(plan: Plan, interface: str, family: int) -> tuple[Address, ...]:
-    own = [
-        one.multicast_group
-        for one in plan.routers
-        if one.multicast_group and one.family == family and any(path.interface == interface for path in one.all_paths)
-    ]
-    return tuple(dict.fromkeys([GROUP_IPV4 if family == 4 else GROUP_IPV6, *own]))

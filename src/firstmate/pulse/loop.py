@@ -45,7 +45,7 @@ class HasFileno(Protocol):
 class Loop:
     """Everything that pulse does after its start. `run` returns when it was told to stop."""
 
-    def __init__(self, plan: Plan, plan_file: str, ops: Channel, supervisor: Channel, *, realtime: bool) -> None:
+    def __init__(self, plan: Plan, plan_file: str, ops: Channel, supervisor: Channel) -> None:
         now_us = clock_us()
         self._plan, self._plan_file = plan, plan_file
         self._ops, self._supervisor = ops, supervisor
@@ -54,7 +54,7 @@ class Loop:
         self._around = Surroundings(self._netlink, plan)
         self._courier = Courier(plan, self._netlink, self._around)
         self._ears, self._rivals = Ears(plan), Rivals()
-        self._teller = Teller(plan, self._router, ops, supervisor, realtime=realtime)
+        self._teller = Teller(plan, self._router, ops, supervisor)
         self._lifeline = _lifeline(plan)
         self._handover: Handover | None = None  # None: no planned handover is under way
         self._repair_at_us = now_us
@@ -64,7 +64,7 @@ class Loop:
         self._doorbell.settimeout(0)
         self._bell.settimeout(0)
 
-    def start(self) -> None:
+    def start(self, *, realtime: bool) -> None:
         """Open sockets, release what a killed predecessor left, begin. Raises `OSError`."""
         signal.set_wakeup_fd(self._bell.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self._on_signal)
@@ -77,7 +77,7 @@ class Loop:
         self._around.look()
         self._open()
         self._release_leftovers()
-        self._teller.begin()
+        self._teller.begin(realtime=realtime)
         self._feed_facts(now_us)
         self._feed(Signal.STARTUP, now_us)
 
@@ -340,12 +340,14 @@ class Loop:
             self._teller.notice("reload-failed", text, now_us)
             return
         before, self._plan = self._plan, plan
+        time.sleep(BREATH_S)
         actions = self._router.adopt(plan, now_us)
         self._carry(actions, now_us)  # while the old sockets are still open
         self._courier.adopt(plan)
         self._around.adopt(plan)
         self._ears.adopt(plan)
         self._teller.adopt(plan)
+        time.sleep(BREATH_S)
         self._open()
         self._feed_facts(now_us)
         if (before.me, before.nodes, before.peer_port) != (plan.me, plan.nodes, plan.peer_port):

@@ -18,10 +18,10 @@ COMPLAINTS_KNOWN_MAX = 256
 
 
 class Teller:
-    def __init__(self, plan: Plan, router: Router, ops: Channel, supervisor: Channel, *, realtime: bool) -> None:
+    def __init__(self, plan: Plan, router: Router, ops: Channel, supervisor: Channel) -> None:
         self.snapshot_at_us: Micros = 0
         self.beat = Beat(0)
-        self._plan, self._router, self._realtime = plan, router, realtime
+        self._plan, self._router, self._realtime = plan, router, False
         self._ops, self._supervisor = ops, supervisor
         self._seq = 0
         self._fresh: dict[str, None] = {}  # virtual routers that changed since the last snapshot
@@ -35,8 +35,9 @@ class Teller:
         for name in [*self._bequeathed, *self._router.members]:
             self._fresh[name] = self._unbequeathed[name] = None
 
-    def begin(self) -> None:
+    def begin(self, *, realtime: bool) -> None:
         """We are here, and have nothing to bequeath yet."""
+        self._realtime = realtime
         self._supervisor.send(Will((), ()))
 
     def changed(self, change: Changed, now_us: Micros) -> None:

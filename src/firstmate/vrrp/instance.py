@@ -153,7 +153,7 @@ class Instance:
                 return self._at_rest(event, now_us)
             case Backup() as state, _:
                 return self._in_backup(state, event, now_us)
-            case Master(), _:
+            case _:
                 return self._in_master(event, now_us)
 
     def hear_again(self, heard: Heard, now_us: Micros) -> bool:

@@ -148,6 +148,7 @@ class Receiver:
         self.form = ChecksumForm.PSEUDO
         self.skew_us: Micros | None = None
         self.ah_sequence = 0
+        self._method = auth.method(plan)
         self._marks: Marks[_Sender] = Marks(MARKS_MIN)
         self._answers: dict[bytes, _Known] = {}
         self.adopt(plan)
@@ -157,7 +158,9 @@ class Receiver:
         self.plan = plan
         if plan.checksum is not ChecksumForm.AUTO:
             self.form = plan.checksum
-        self._method = auth.method(plan)
+        before, self._method = self._method, auth.method(plan)
+        if Auth.AH in {before, self._method} and before is not self._method:
+            self._marks.clear()  # sequences of AH and of trailers are numbers of two kinds
         self._auth_type, self._password = auth.fields(plan)
         self._ah_key: Keyed | None = ah_key(plan.auth_pass) if self._method is Auth.AH else None
         self._verifier = Verifier(plan.hmac) if plan.hmac else None

@@ -11,7 +11,7 @@ from typing import TypeAlias, assert_never
 from firstmate.model.addresses import Address
 from firstmate.model.messages import FactChanged, FactView, Oddity, RouterState, RouterView, Will
 from firstmate.model.plan import Auth, Plan, Transport, VrrpPlan
-from firstmate.model.units import MS, Micros
+from firstmate.model.units import MS, S, Micros
 from firstmate.vrrp import member
 from firstmate.vrrp.deadlines import Deadlines
 from firstmate.vrrp.instance import Event as InstanceEvent
@@ -24,6 +24,7 @@ from firstmate.vrrp.receive import Datagram, Remark
 from firstmate.vrrp.sync import SyncGroup
 from firstmate.vrrp.tracking import Facts, needed_facts
 
+PRESUMED_US: Micros = 10 * S  # a check that a new plan brings runs for the first time well before
 TIMERS_AT_ONCE = 64  # that may change a state; then it is time to listen again
 TOGETHER_SHARE = 32  # an advert goes up to this share of its interval early, together with others
 TOGETHER_MAX_US: Micros = 5 * MS
@@ -80,6 +81,7 @@ class Router:
         self.members: dict[str, Member] = {}
         self._utc_ahead_us: Micros = 0
         self._start_at_us: Micros | None = None
+        self._presume_until_us: Micros | None = None  # that newly tracked facts are well
         self._new_master = ""
         self._deadlines = Deadlines()
         self._familiar: dict[Hashable, tuple[Member, Heard, Path]] = {}
@@ -92,9 +94,11 @@ class Router:
     def deadline_us(self) -> Micros | None:
         """When `Signal.TIMER` is due, or None while no timer runs."""
         first = self._deadlines.first()
-        if self._start_at_us is None or (first is not None and first[0] < self._start_at_us):
-            return first[0] if first else None
-        return self._start_at_us
+        at_us = None if first is None else first[0]
+        for other_us in (self._start_at_us, self._presume_until_us):
+            if other_us is not None and (at_us is None or other_us < at_us):
+                at_us = other_us
+        return at_us
 
     @property
     def utc_ahead_us(self) -> Micros:
@@ -186,7 +190,10 @@ class Router:
                 del self.members[name]
         for name, one in self.members.items():
             out += one.adopt(wanted[name], now_us)
+        tracked = set(self._by_fact)
         self._take_in(plan, now_us)
+        if self.facts.adopt(tracked, self._by_fact):
+            self._presume_until_us = now_us + PRESUMED_US
         if self._start_at_us is None:
             out += self._weigh(self.members.values(), now_us)
         return out
@@ -297,6 +304,11 @@ class Router:
         if self._start_at_us is not None and self._start_at_us <= now_us:
             self._start_at_us = None
             out += self._weigh(self.members.values(), now_us)
+        if self._presume_until_us is not None and self._presume_until_us <= now_us:
+            self._presume_until_us = None
+            self.facts.presume_no_more()
+            if self._start_at_us is None:
+                out += self._weigh(self.members.values(), now_us)
         due_us, steps = now_us, 0
         while steps < TIMERS_AT_ONCE and (first := self._deadlines.first()) is not None:
             at_us, one = first

@@ -5,7 +5,7 @@ about), so that an old "up" cannot hide a newer "down". The arithmetic is keepal
 (`reference/keepalived.md` section 4.6).
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from firstmate.model.addresses import Address
@@ -59,6 +59,7 @@ def needed_facts(plan: VrrpPlan, group: GroupPlan | None = None) -> tuple[Track,
 class Facts:
     def __init__(self) -> None:
         self._known: dict[str, FactChanged] = {}
+        self._presumed: set[str] = set()  # not known yet, and not held against anybody for a while
 
     def learn(self, fact: FactChanged) -> bool:
         """Take a fact; False when it changes nothing (known already, or about an older generation)."""
@@ -68,7 +69,22 @@ class Facts:
         if known is None and len(self._known) >= FACTS_MAX:
             return False
         self._known[fact.name] = fact
+        self._presumed.discard(fact.name)
         return known is None or (known.up, known.why, known.value) != (fact.up, fact.why, fact.value)
+
+    def adopt(self, before: Collection[str], now: Collection[str]) -> bool:
+        """Other facts are tracked now: what is not any more is forgotten, and what is new is presumed to be well.
+
+        Nothing that leads falls because its check has not run yet; the caller ends that with `presume_no_more`. True:
+        something is presumed.
+        """
+        for name in set(before) - set(now):
+            self._known.pop(name, None)
+        self._presumed = {name for name in now if name not in before and name not in self._known}
+        return bool(self._presumed)
+
+    def presume_no_more(self) -> None:
+        self._presumed.clear()
 
     def judge(self, plan: VrrpPlan, tracks: Iterable[Track], *, weights: bool = True) -> Verdict:
         """`weights` False: only what is FAULT counts, as in a sync group without `tracking_weight`."""
@@ -89,7 +105,7 @@ class Facts:
 
     def _why_fault(self, track: Track, fact: FactChanged | None) -> str:
         if fact is None:
-            return "" if track.weight else f"{track.name}: not known to be well yet"
+            return "" if track.weight or track.name in self._presumed else f"{track.name}: not known to be well yet"
         if fact.value is not None:
             if not track.weight:
                 return f"{track.name}: it says {fact.value}" if fact.value else ""

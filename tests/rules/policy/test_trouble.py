@@ -24,7 +24,8 @@ from firstmate.model.messages import Notice, Oddity, RouterView
 from firstmate.model.problems import Problem
 from firstmate.model.units import S
 from firstmate.policy.life import Absent, Life, Starting
-from firstmate.policy.trouble import NOTICE_SHOWN_US, PATH_SILENT, TROUBLES_MAX, TWO_MASTERS, standby_faults, troubles
+from firstmate.policy.trouble import NOTICE_SHOWN_US, TROUBLES_MAX, standby_faults, troubles
+from firstmate.policy.view import PATH_SILENT, TWO_MASTERS
 from firstmate.policy.world import CheckRan, ServersSeen, ServerView, World, begin
 
 CHECK_FAILED = CheckRan("disk", False, "disk is full", NOW)
@@ -82,6 +83,8 @@ SAID = {
         'lb-a is weaker: process check "nginx" fails: 0 of nginx run'),
     "one way": (odd(replace(VIEW, oddities=(ONE_WAY,))), "web: lb-b does not hear us"),
     "two masters, seen by pulse": (odd(replace(LEADING, oddities=(TWO,))), "web: lb-b is MASTER too"),
+    "the last word of a MASTER that concedes": (odd(replace(LEADING, oddities=(replace(TWO, count=1),))),
+        "web: more than one node is MASTER (lb-a, lb-b): they do not hear each other's adverts"),
     "named already": (odd(replace(VIEW, oddities=(replace(ONE_WAY, text="web: no"),))), "web: no"),
     "no router's": (told(serving(), replace(snapshot(LEADING), oddities=(FOREIGN,))),
         "192.0.2.99 sends adverts for VRID 9, which is none of ours"),
@@ -114,6 +117,13 @@ def test_what_is_wrong_now_is_not_said_twice() -> None:
     view = replace(VIEW, oddities=(ONE_WAY,))
     notice = replace(NOTICE, text="web: 192.0.2.11 does not hear us")
     assert troubles(told(odd(view), notice), NOW) == ("web: lb-b does not hear us",)
+
+
+def test_what_was_wrong_on_the_wire_is_not_shown_when_it_is_over() -> None:
+    notice = replace(NOTICE, code=ONE_WAY.code, text="192.0.2.11 does not hear us")
+    world = told(serving(PLAN, replace(VIEW, oddities=(ONE_WAY,)), peers=(PEER_LEADING,)), notice)
+    assert troubles(world, NOW) == ("web: lb-b does not hear us",)
+    assert troubles(told(world, snapshot(VIEW, peers=(PEER_LEADING,), seq=3)), NOW) == ()
 
 
 def test_a_silent_pulse() -> None:

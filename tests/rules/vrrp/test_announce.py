@@ -100,3 +100,19 @@ def test_who_comes_late_says_all_that_was_due() -> None:
     announcer = Announcer(FAST)
     announcer.start(NOW)
     assert (announcer.due(NOW + 12 * S), announcer.deadline_us) == (10, NOW + 22 * S)
+
+
+def test_a_weaker_master_may_have_rounds_of_its_own() -> None:
+    announcer = Announcer(replace(TERSE, garp_lower_prio_repeat=2, garp_lower_prio_delay_us=3 * S))
+    announcer.start(NOW - S)
+    announcer.due(NOW - S)
+    announcer.again(NOW, contest=True)
+    assert said(announcer, 30 * S) == [(0, 2), (3 * S, 2)]
+    announcer.again(NOW + 60 * S)
+    assert announcer.due(NOW + 60 * S) == 5
+
+
+def test_a_refresh_may_be_several_rounds() -> None:
+    announcer = Announcer(replace(FAST, garp_repeat=1, garp_delay_us=0, garp_refresh_us=5 * S, garp_refresh_repeat=3))
+    announcer.start(NOW)
+    assert said(announcer, 5 * S) == [(0, 1), (5 * S, 3)]

@@ -96,7 +96,7 @@ def now_us(seen: CapturedPacket) -> int:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_captured_packets_are_heard(name: str) -> None:  # C21: each receiver lives through its capture
+def test_captured_packets_are_heard(name: str) -> None:  # C21, C96: each receiver lives through its capture
     receivers: dict[object, Receiver] = {}
     for seen in FILES[name]:
         found = received(seen)

@@ -326,3 +326,15 @@ def test_ah_of_two_masters_is_heard_of_both() -> None:
     heard, remarks = receiver.examine(in_ah(1, STRANGER), 0)
     assert (heard.sender, [one.code for one in remarks]) == (STRANGER, ["unknown-peer"])
     assert receiver.ah_sequence == 5_000
+
+
+def test_from_trailers_to_ah_and_back_marks_begin_anew() -> None:  # a sequence of one is far behind that of the other
+    signed = replace(AH, hmac=HMAC)
+    receiver, sender = Receiver(signed), Sender(signed)
+    assert receiver.examine(sender.say(UTC_US), UTC_US) == (HEARD, [])
+    receiver.adopt(AH)
+    assert receiver.examine(in_ah(7), UTC_US) == (HEARD, [])
+    receiver.adopt(replace(AH, priority=120))
+    assert reason(receiver, in_ah(7)) is Refusal.AUTH_FAILURE
+    receiver.adopt(replace(signed, hmac=replace(HMAC, monotonic=True)))
+    assert receiver.examine(sender.say(UTC_US), UTC_US) == (HEARD, [])

@@ -312,6 +312,7 @@ def test_adopt_another_vrid_is_a_new_start() -> None:
 def test_adopt_weighs_facts_anew() -> None:
     made = router()
     made.handle(TIMER, LED)
+    made.handle(FactChanged("haproxy", up=False, why="it crashed", at_us=LED), LED)
     assert changes(made.adopt(plan(replace(PLAN, track=(Track("haproxy"),))), LED + 1)) == [("web", MASTER, FAULT)]
     assert changes(made.adopt(plan(PLAN), LED + 2)) == [("web", FAULT, BACKUP)]
 

@@ -25,7 +25,7 @@ from firstmate.vrrp.instance import PeerGone, Signal
 from firstmate.vrrp.member import Claim
 from firstmate.vrrp.packet import GROUP_IPV6, Advert, encode
 from firstmate.vrrp.receive import Datagram
-from firstmate.vrrp.router import FAMILIAR_MAX, Action, Changed, Noticed, Router
+from firstmate.vrrp.router import FAMILIAR_MAX, PRESUMED_US, Action, Changed, Noticed, Router
 from firstmate.vrrp.sender import Sender, Transmit
 from firstmate.vrrp.tracking import link_fact
 
@@ -299,3 +299,44 @@ def test_a_notice_of_no_virtual_router() -> None:
     assert made.notice("address-conflict", "02:00", "it is so", NOW) == [Noticed("address-conflict", "it is so")]
     assert made.notice("address-conflict", "02:00", "it is so", NOW) == []
     assert [oddity.code for oddity in made.wire_oddities(NOW)] == ["address-conflict"]
+
+
+# Facts that come with a new plan
+
+
+def test_a_check_that_has_not_run_yet_does_not_end_a_mastership() -> None:
+    made = started(plan(PLAN))
+    made.handle(TIMER, LED)
+    tracking = plan(replace(PLAN, track=(Track("disk"),)))
+    assert moves(made.adopt(tracking, LED)) == []
+    assert moves(made.handle(FactChanged("disk", up=True, why="", at_us=LED), LED + S)) == []
+    for at_us in range(LED + S, LED + PRESUMED_US + S, S):
+        made.handle(TIMER, at_us)
+    assert states(made) == [MASTER]
+
+
+def test_a_check_that_never_runs_does_in_the_end() -> None:
+    made = started(plan(PLAN))
+    made.handle(TIMER, LED)
+    made.adopt(plan(replace(PLAN, advert_interval_us=30 * S, garp_refresh_us=0, track=(Track("disk"),))), LED)
+    for at_us in range(LED, LED + PRESUMED_US, S):
+        made.handle(TIMER, at_us)
+    assert states(made) == [MASTER]
+    assert moves(made.handle(TIMER, LED + PRESUMED_US)) == [("web", FAULT)]
+
+
+def test_what_is_not_tracked_any_more_is_forgotten() -> None:
+    tracking = plan(replace(PLAN, track=(Track("disk"),)))
+    made = started(tracking, FactChanged("disk", up=False, why="full", at_us=NOW))
+    made.adopt(plan(PLAN), NOW)
+    assert [fact.name for fact in made.fact_views()] == ["link eth0"]
+    made.adopt(tracking, NOW)
+    assert states(made) == [BACKUP]
+
+
+def test_presuming_ends_during_a_start_delay_too() -> None:
+    made = started(plan(PLAN, start_delay_us=20 * S))
+    made.adopt(plan(replace(PLAN, track=(Track("disk"),)), start_delay_us=20 * S), NOW)
+    assert made.deadline_us == NOW + PRESUMED_US
+    assert made.handle(TIMER, NOW + PRESUMED_US) == []
+    assert moves(made.handle(TIMER, NOW + 20 * S)) == [("web", FAULT)]
