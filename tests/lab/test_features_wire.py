@@ -137,8 +137,7 @@ def paths(duo: Duo) -> Story:
     }
     for rules, silent in cuts.items():
         duo.b.drop(*rules)
-        yield duo.until(lambda silent=silent: silent_paths(duo) == silent)
-        yield duo.until(lambda silent=silent: count_of(duo, "path-silent") == len(silent))
+        yield from told_of(duo, silent)
         assert duo.leads("a")
     table = duo.b.table()
     for way in ("unicast from lb-a", f"unicast from lb-a ({A_SECOND})", f"udp from lb-a ({A_SECOND})"):
@@ -150,6 +149,11 @@ def paths(duo: Duo) -> Story:
     duo.b.drop()
     yield duo.until_leads("a")
     yield duo.until(lambda: silent_paths(duo) == set())
+
+
+def told_of(duo: Duo, silent: set[tuple[str, str]]) -> Story:
+    yield duo.until(lambda: silent_paths(duo) == silent)
+    yield duo.until(lambda: count_of(duo, "path-silent") == len(silent))
 
 
 def count_of(duo: Duo, code: str) -> int:
@@ -199,10 +203,13 @@ def six(duo: Duo) -> Story:
 def answers(duo: Duo, vip: str) -> bool:
     """Does an HAProxy answer the client there, though with an error?"""
     said = b""
-    with suppress(OSError), duo.site.hosts["client"].entered():
-        with socket.create_connection((vip, HTTP_PORT), 2) as client:
-            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            said = client.recv(100)
+    with (
+        suppress(OSError),
+        duo.site.hosts["client"].entered(),
+        socket.create_connection((vip, HTTP_PORT), 2) as client,
+    ):
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        said = client.recv(100)
     return b" 503 " in said
 
 

@@ -151,6 +151,8 @@ class Router:
         if one is None:
             return self._hear_foreign(datagram, vrid, now_us)
         if any(datagram.source == path.source for path in one.plan.all_paths):
+            if any(datagram.destination == vip.ip for vip in one.plan.vips):
+                return []  # what we tell the owner of an address, while we hold it
             text = f"an advert came with our own address {datagram.source}: another host has it, or a loop returns ours"
             return self._notice(one, "own-address", datagram.source, text, now_us)
         try:
@@ -176,7 +178,7 @@ class Router:
         """Addresses with our mark that a killed predecessor left: resign, release; call before STARTUP."""
         out: list[Action] = []
         for one in self.members.values():
-            if vips := tuple(vip for vip in one.plan.vips if vip.ip in found):
+            if vips := tuple(vip for vip in one.plan.moving if vip.ip in found):
                 out += one.resign_leftovers(vips, now_us)
         return out
 
