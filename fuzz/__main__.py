@@ -20,7 +20,11 @@ def main() -> None:
     name, *arguments = sys.argv[1:] or [""]
     if name not in TARGETS:
         sys.exit(f"python -m fuzz {{{','.join(TARGETS)}}} [folder ...] [-option=value ...]")
-    atheris.Setup([sys.argv[0], *arguments, str(CORPUS / name)], TARGETS[name])
+    corpus = str(CORPUS / name)
+    # libFuzzer merges into the first folder and, when it fuzzes, writes what is new there.
+    folders = [corpus, *arguments] if "-merge=1" in arguments else [*arguments, corpus]
+    again = f"{sys.executable} -m fuzz {name}"  # how libFuzzer starts its helpers, through a shell
+    atheris.Setup([again, *folders], TARGETS[name])
     atheris.Fuzz()
 
 

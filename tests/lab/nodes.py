@@ -61,12 +61,14 @@ class Daemon:
     def write(self, config: str) -> None:
         self.file.write_text(config)
 
-    def start(self) -> None:
-        self.process = self.site.hosts[self.host].start(
-            [*RUN, "run", "-c", str(self.file)],
-            self.log_file,
-            env=os.environ | {"FIRSTMATE_RUNTIME": str(self.runtime)},
-        )
+    def start(self, *, inside: bool = True) -> None:
+        """On its host, or with `inside` False where the test runs."""
+        command, env = [*RUN, "run", "-c", str(self.file)], os.environ | {"FIRSTMATE_RUNTIME": str(self.runtime)}
+        if inside:
+            self.process = self.site.hosts[self.host].start(command, self.log_file, env=env)
+            return
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
 
     def reload(self, config: str = "") -> None:
         if config:

@@ -216,11 +216,7 @@ def _vips(router: Section, me: Node, carrier: Interface, host: HostFacts, findin
         if dev is None:
             complete = False
             continue
-        fixed = vip.ip in {
-            me.address,
-            me.address6,
-            *me.more_addresses,
-        }  # else the file would be refused: this node is the owner
+        fixed = vip.ip in {me.address, me.address6, *me.more_addresses}  # then this node is its owner
         if vmac is not None and dev == carrier.name and not fixed:
             dev = vmac.name  # the virtual MAC answers for the addresses of the router's own interface
         if not vip.label.startswith(dev) and vip.label:

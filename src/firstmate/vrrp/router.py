@@ -150,15 +150,10 @@ class Router:
         one = self._by_wire.get((where, datagram.source.version, vrid))
         if one is None:
             return self._hear_foreign(datagram, vrid, now_us)
-        if any(datagram.source == path.source for path in one.plan.all_paths):
-            if any(datagram.destination == vip.ip for vip in one.plan.vips):
-                return []  # what we tell the owner of an address, while we hold it
-            text = f"an advert came with our own address {datagram.source}: another host has it, or a loop returns ours"
-            return self._notice(one, "own-address", datagram.source, text, now_us)
         try:
             heard, remarks = one.receiver.examine(datagram, now_us + self.utc_ahead_us)
         except BadAdvert as error:
-            return self._refuse(one, datagram.source, error, now_us)
+            return self._refuse(one, datagram, error, now_us)
         path = one.paths.of(datagram.source, heard.sender, udp=datagram.udp)
         one.heard_at_us = path.heard_at_us = now_us
         one.counters[member.RECEIVED] += 1
@@ -356,11 +351,16 @@ class Router:
         text = f"{datagram.source} advertises vrid {vrid} on {datagram.interface}, which is none of ours there"
         return self.notice("foreign-vrid", f"{datagram.source} {vrid}", text, now_us)
 
-    def _refuse(self, one: Member, source: Address, error: BadAdvert, now_us: Micros) -> list[Action]:
-        counter = error.reason.value
+    def _refuse(self, one: Member, datagram: Datagram, error: BadAdvert, now_us: Micros) -> list[Action]:
+        counter, source = error.reason.value, datagram.source
         one.counters[counter] += 1
         if error.reason is Refusal.IGNORED:
-            return []
+            if source not in {path.source for path in one.plan.all_paths}:
+                return []
+            if any(vip.ip == datagram.destination for vip in one.plan.vips):
+                return []  # what we tell the owner of this address, while we hold it
+            text = f"an advert came with our own address {source}: another host has it, or a loop returns ours"
+            return self._notice(one, "own-address", source, text, now_us)
         one.counters[member.PROTO_ERR_REASON] = PROTO_ERR_REASON.get(error.reason, 0)
         if counter in self.counters:
             self.count(counter)

@@ -1,5 +1,6 @@
 """What virtual routers do together, and what they remember of the wire: groups, weights, oddities, short ways."""
 
+import sys
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
@@ -340,3 +341,36 @@ def test_presuming_ends_during_a_start_delay_too() -> None:
     assert made.deadline_us == NOW + PRESUMED_US
     assert made.handle(TIMER, NOW + PRESUMED_US) == []
     assert moves(made.handle(TIMER, NOW + 20 * S)) == [("web", FAULT)]
+
+
+# On time, and at no cost
+
+
+def test_lateness_never_adds_up() -> None:
+    made = started(plan(replace(PLAN, garp_refresh_us=0, garp_delay_us=0)))
+    made.handle(TIMER, LED)
+    due_us = LED
+    for turn in range(1, 1001):
+        due_us += S
+        late_us = turn * 7919 % (S // 2)
+        assert made.deadline_us == due_us
+        assert [one for one in made.handle(TIMER, due_us + late_us) if isinstance(one, Transmit)]
+    assert made.deadline_us == due_us + S
+
+
+def test_the_short_ways_keep_nothing() -> None:
+    backup, master = started(plan(PLAN)), started(plan(replace(PLAN, garp_refresh_us=0)))
+    backup.hear(said_by(PLAN, 200), NOW, b"x")
+    for second in range(6):  # then a new MASTER has announced all
+        master.handle(TIMER, LED + second * S)
+
+    def steadily(first: int, turns: int) -> None:
+        for turn in range(first, first + turns):
+            assert backup.hear_again(b"x", NOW + turn * MS)
+            assert master.handle(TIMER, LED + (6 + turn) * S)
+            assert (backup.deadline_us, master.deadline_us) != (None, None)
+
+    steadily(0, 100)
+    before = sys.getallocatedblocks()
+    steadily(100, 2000)
+    assert sys.getallocatedblocks() - before < 100
