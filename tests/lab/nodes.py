@@ -39,8 +39,9 @@ def vrrp(name: str, vrid: int, addresses: str, more: str = "") -> str:
     lines = [f'name = "{name}"', f"vrid = {vrid}", f"addresses = {addresses}"]
     defaults = {"prefer": '["lb-a", "lb-b"]', "advert_interval": '"200ms"', "preempt_delay": '"0s"'}
     said = {line.partition("=")[0].strip() for line in more.splitlines()}
-    if "priority" in said:
-        defaults.pop("prefer")
+    for said_one, useless in (("priority", "prefer"), ("preempt", "preempt_delay")):
+        if said_one in said:
+            defaults.pop(useless)
     lines += [f"{key} = {value}" for key, value in defaults.items() if key not in said]
     return "\n".join(["[[vrrp]]", *lines, more, ""])
 

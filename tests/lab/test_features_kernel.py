@@ -25,7 +25,8 @@ routes = [
 rules = [{ from = "192.0.2.100", table = 100, priority = 1000 }]
 """
 ADDRESSES = """[
-  { vip = "192.0.2.100/24", scope = "link", label = "eth0:web", broadcast = "+" },
+  { vip = "10.7.0.1/24", dev = "eth0", scope = "link", label = "eth0:web", broadcast = "+" },
+  "192.0.2.100/24",
   { vip = "192.0.2.101/24", advertise = false },
   { vip = "10.8.0.1/24", dev = "up0", track = false },
 ]"""
@@ -73,14 +74,14 @@ def routing(duo: Duo) -> Story:
     yield from duo.begin()
     assert laid(b) == set()
     assert laid(a) == EVERYTHING, laid(a)
-    (first,) = [one for one in described(a) if one["local"] == "192.0.2.100"]
-    assert (first["scope"], first["label"], first["broadcast"]) == ("link", "eth0:web", "192.0.2.255")
-    assert {one.addresses for _, one in duo.site.observer.adverts("a")} == {("192.0.2.100", "10.8.0.1")}
+    (first,) = [one for one in described(a) if one["local"] == "10.7.0.1"]
+    assert (first["scope"], first["label"], first["broadcast"]) == ("link", "eth0:web", "10.7.0.255")
+    assert {one.addresses for _, one in duo.site.observer.adverts("a")} == {("10.7.0.1", "192.0.2.100", "10.8.0.1")}
     a.ip("link", "set", "up0", "down")  # its address is not tracked, and stays
     a.kill("pulse")
     yield duo.until_leads("b")
     yield duo.until(lambda: laid(a) == set() and laid(b) == EVERYTHING)
-    assert "said priority 0 1 times and released 3 addresses, 2 routes, 1 rules for it" in a.log()
+    assert "said priority 0 1 times and released 4 addresses, 2 routes, 1 rules for it" in a.log()
     assert "of these failed" not in a.log()
     a.ip("link", "set", "up0", "up")
     b.kill("run", "pulse", "ops")
@@ -93,6 +94,7 @@ def routing(duo: Duo) -> Story:
 
 
 EVERYTHING = {
+    "10.7.0.1",
     "192.0.2.100",
     "192.0.2.101",
     "10.8.0.1",
@@ -124,8 +126,8 @@ def virtual(duo: Duo) -> Story:
     a, b = duo.both
     yield from duo.begin(*VIRTUAL_NAMES)
     vips = {"192.0.2.101": VMAC, "192.0.2.102": VMAC_BASE, "fd00::101": VMAC6, "192.0.2.103": MACS["a"]}
-    for vip in vips:
-        yield from asked_for(duo, vip, vips[vip])
+    for vip, mac in vips.items():
+        yield from asked_for(duo, vip, mac)
     for at, macs in ((1, {VMAC, VMAC6}), (2, {MACS["a"]}), (3, {MACS["a"]})):
         assert {one.eth_source for _, one in duo.site.observer.adverts("a", 0, at)} == macs
     claimed = {(claim.claims, claim.eth_source) for _, claim in duo.site.observer.claims("a")}
