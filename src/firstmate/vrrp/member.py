@@ -156,15 +156,16 @@ class Member:
         self.paths = Paths(plan)
         if not isinstance(self.instance.state, Master):
             return []
+        had, has = ({vip.place for vip in one.moving} for one in (before, plan))
         gone = Release(
             plan.name,
-            tuple(vip for vip in before.vips if vip not in plan.vips),
+            tuple(vip for vip in before.moving if vip.place not in has),
             tuple(route for route in before.routes if route not in plan.routes),
             tuple(rule for rule in before.rules if rule not in plan.rules),
         )
         new = Claim(
             plan.name,
-            tuple(vip for vip in plan.vips if vip not in before.vips),
+            tuple(vip for vip in plan.moving if vip.place not in had),
             tuple(route for route in plan.routes if route not in before.routes),
             tuple(rule for rule in plan.rules if rule not in before.rules),
         )
@@ -185,7 +186,7 @@ class Member:
         if not isinstance(self.instance.state, Master):
             return (), None
         plan = self.plan
-        return self.sender.bequests(), Holding(plan.vips, plan.routes, plan.rules)
+        return self.sender.bequests(), Holding(plan.moving, plan.routes, plan.rules)
 
     def view(self, oddities: tuple[Oddity, ...] = (), *, held: bool) -> RouterView:
         plan, state = self.plan, self.instance.state
@@ -274,11 +275,11 @@ class Member:
                 self.epoch += 1
                 self.counters[MASTER_TRANSITIONS] += 1
                 self.announcer.start(now_us)
-                return [Claim(plan.name, plan.vips, plan.routes, plan.rules)]
+                return [Claim(plan.name, plan.moving, plan.routes, plan.rules)]
             case Addresses.RELEASE:
                 self.counters[RELEASES] += 1
                 self.announcer.stop()
-                return [Release(plan.name, plan.vips, plan.routes, plan.rules)]
+                return [Release(plan.name, plan.moving, plan.routes, plan.rules)]
             case Addresses.ANNOUNCE | Addresses.ANNOUNCE_CONTEST:
                 self.announcer.again(now_us, contest=action is Addresses.ANNOUNCE_CONTEST)
                 return []
