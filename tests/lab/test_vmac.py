@@ -39,7 +39,7 @@ def test_it_has_the_virtual_mac_and_no_address(space: Namespace, netlink: Netlin
         assert (link.name, link.mac.hex(":"), link.admin_up, link.ours) == (one.name, one.mac, True, True)
         seen = shown(space, one.name)
         assert (seen["link"], seen["ifalias"], seen["address"]) == ("eth0", "firstmate", one.mac)
-        assert seen["linkinfo"]["info_data"]["mode"] == "private"
+        assert seen["linkinfo"]["info_data"]["mode"] == "vepa"
         assert seen["inet6_addr_gen_mode"] == "none"
         assert not [address for address in netlink.addresses() if address.index == link.index]
     assert (setting("ipv4/conf/eth0/arp_ignore"), setting("ipv4/conf/eth0/arp_announce")) == ("1", "2")
@@ -87,7 +87,7 @@ def test_ours_of_another_configuration_is_made_anew(space: Namespace, netlink: N
 
 
 def test_one_that_a_killed_predecessor_had_not_finished_is_finished(space: Namespace, netlink: Netlink) -> None:
-    space.ip(f"link add {V4.name} link eth0 address {VIRTUAL} type macvlan mode private")
+    space.ip(f"link add {V4.name} link eth0 address {VIRTUAL} type macvlan mode vepa")
     assert vmac.prepare(netlink, V4, "eth0").ours
 
 

@@ -1,11 +1,11 @@
 """Routers with one defect each, and the invariant that must find it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 
 from firstmate.model.messages import FactChanged, Will
-from firstmate.model.plan import Plan
-from firstmate.model.units import Micros
+from firstmate.model.plan import ChecksumForm, HmacMode, Plan
+from firstmate.model.units import S, Micros
 from firstmate.sim.conditions import Invariant
 from firstmate.vrrp.instance import (
     Action,
@@ -73,10 +73,10 @@ class BelievesOldNews(Router):
 class Chokes(Router):
     """Raises what `decode` may not raise."""
 
-    def handle(self, event: RouterEvent, now_us: Micros) -> list[RouterAction]:
-        if isinstance(event, Datagram) and event.pdu[2] == 0:
+    def hear(self, datagram: Datagram, now_us: Micros, said: Hashable = None) -> list[RouterAction]:
+        if datagram.pdu[2] == 0:
             raise IndexError
-        return super().handle(event, now_us)
+        return super().hear(datagram, now_us, said)
 
 
 class ForgetsToCount(Router):
@@ -212,6 +212,9 @@ class Moody(Instance):
     patience = 6
     said = 0
 
+    def advertise_again(self, _due_us: Micros, _now_us: Micros) -> bool:
+        return False
+
     def handle(self, event: Event, now_us: Micros) -> list[Action]:
         if isinstance(self.state, Master) and event is Signal.TIMER:
             self.said += 1
@@ -222,6 +225,134 @@ class Moody(Instance):
 
 class Fickle(Moody):
     patience = 17
+
+
+class Lonely(Instance):
+    """Leads alone where its group is not ready."""
+
+    def _to_master(self, now_us: Micros, reason: str) -> list[Action]:
+        return self._lead(now_us, reason)
+
+
+class Weightless(Router):
+    """Tracks whether it is fit, and weighs nothing."""
+
+    def handle(self, event: RouterEvent, now_us: Micros) -> list[RouterAction]:
+        actions = super().handle(event, now_us)
+        for member in self.members.values():
+            member.instance.priority = member.plan.priority
+        return actions
+
+
+class ForgetsToWait(Router):
+    """Its short way takes an advert and lets the timer run."""
+
+    def hear_again(self, said: Hashable, now_us: Micros) -> bool:
+        known = self._familiar.get(said)
+        state = known[0].instance.state if known else None
+        before_us = state.down_at_us if isinstance(state, Backup) else 0
+        found = super().hear_again(said, now_us)
+        if found and isinstance(state, Backup):
+            state.down_at_us = before_us
+        return found
+
+
+class ShortWayForAll(Router):
+    """Takes what it has heard before for good, though it may be a replay."""
+
+    def hear(self, datagram: Datagram, now_us: Micros, said: Hashable = None) -> list[RouterAction]:
+        actions = super().hear(datagram, now_us, said)
+        for member in self.members.values():
+            known = member.plan.hmac and member.receiver._answers.get(datagram.pdu[:6] + datagram.pdu[8:-28])
+            if said is not None and known:
+                self._familiar[said] = (
+                    member,
+                    known.answer[0],
+                    member.paths.of(datagram.source, datagram.source, udp=False),
+                )
+        return actions
+
+
+class RepeatsSequences(Router):
+    """Signs with the second, not with what comes after the last sequence."""
+
+    def __init__(self, plan: Plan, now_us: Micros) -> None:
+        super().__init__(plan, now_us)
+        for member in self.members.values():
+            if member.sender._signer is not None:
+                member.sender._signer.next = lambda utc_us: utc_us // S << 32  # type: ignore[method-assign]
+
+
+class HearsOneWay(Router):
+    """Takes the silence of the first way for the loss of the peer."""
+
+    def hear(self, datagram: Datagram, now_us: Micros, said: Hashable = None) -> list[RouterAction]:
+        if datagram.interface == "eth1":
+            for member in self.members.values():
+                if member.plan.vrid == datagram.pdu[1] and member.plan.family == datagram.source.version:
+                    state = member.instance.state
+                    down_us = state.down_at_us if isinstance(state, Backup) else 0
+                    actions = super().hear(datagram, now_us)
+                    if isinstance(state, Backup) and member.instance.state is not state and down_us:
+                        new = member.instance.state
+                        if isinstance(new, Backup) and new.master == state.master:
+                            new.down_at_us = down_us
+                    return actions
+        return super().hear(datagram, now_us, said)
+
+
+class Early(Router):
+    """Sends whenever it is awake and half an interval has gone."""
+
+    def handle(self, event: RouterEvent, now_us: Micros) -> list[RouterAction]:
+        for member in self.members.values():
+            state = member.instance.state
+            if isinstance(state, Master) and 0 < state.advert_at_us - now_us < member.plan.advert_interval_us // 2:
+                state.advert_at_us = now_us
+                self._deadlines.put(member)
+        return super().handle(event, now_us)
+
+
+class Gullible(Router):
+    """Verifies no signature."""
+
+    def __init__(self, plan: Plan, now_us: Micros) -> None:
+        super().__init__(plan, now_us)
+        for member in self.members.values():
+            if member.receiver._verifier is not None:
+                member.receiver._verifier.verify = _believes  # type: ignore[assignment, method-assign]
+
+
+def _believes(_pdu: bytes, trailer: bytes, *_more: object) -> int:
+    return int.from_bytes(trailer[4:12])
+
+
+class Unsigned(Router):
+    """Hears what is not signed where it must not."""
+
+    def __init__(self, plan: Plan, now_us: Micros) -> None:
+        routers = tuple(
+            replace(one, hmac=replace(one.hmac, mode=HmacMode.PERMISSIVE)) if one.hmac else one for one in plan.routers
+        )
+        super().__init__(replace(plan, routers=routers), now_us)
+
+
+class Discreet(Router):
+    """Names no link that works one way only."""
+
+    def notice(self, code: str, source: object, text: str, now_us: Micros, router: str = "") -> list[RouterAction]:
+        return [] if code == "one-way-link" else super().notice(code, source, text, now_us, router)
+
+
+class OldForm(Router):
+    """Does not learn which checksum its peers want."""
+
+    def hear(self, datagram: Datagram, now_us: Micros, said: Hashable = None) -> list[RouterAction]:
+        actions = super().hear(datagram, now_us, said)
+        for member in self.members.values():
+            if member.plan.checksum is ChecksumForm.AUTO:
+                member.receiver.form = ChecksumForm.PSEUDO
+        return actions
 
 
 # fmt: off
@@ -250,5 +381,18 @@ BROKEN: dict[str, tuple[Callable[[Plan, Micros], Router], set[Invariant]]] = {
     "moody":                 (with_instances(Moody),               {Invariant.FLAPPING}),
     "fickle":                (with_instances(Fickle),              {Invariant.RESTLESS}),
     "chatty":                (with_instances(Chatty),              {Invariant.TRAFFIC}),
+}
+BROKEN_IN_DRESS: dict[str, tuple[Callable[[Plan, Micros], Router], set[Invariant]]] = {
+    "leads alone":           (with_instances(Lonely),              {Invariant.TOGETHER}),
+    "weighs nothing":        (Weightless,                          {Invariant.PRIORITY}),
+    "forgets to wait":       (ForgetsToWait,                       {Invariant.NEEDLESS}),
+    "believes a replay":     (ShortWayForAll,                      {Invariant.TRAFFIC, Invariant.TWO_MASTERS, Invariant.NEEDLESS, Invariant.SILENCE}),
+    "repeats sequences":     (RepeatsSequences,                    {Invariant.SEQUENCE}),
+    "hears one way":         (HearsOneWay,                         {Invariant.NEEDLESS}),
+    "early":                 (Early,                               {Invariant.TRAFFIC}),
+    "gullible":              (Gullible,                            {Invariant.TRAFFIC}),
+    "hears the unsigned":    (Unsigned,                            {Invariant.TRAFFIC, Invariant.HELD, Invariant.NEEDLESS}),
+    "discreet":              (Discreet,                            {Invariant.ONE_WAY}),
+    "old form":              (OldForm,                             {Invariant.UNHEARD, Invariant.TRAFFIC}),
 }
 # fmt: on

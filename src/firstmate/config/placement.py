@@ -216,12 +216,13 @@ def _vips(router: Section, me: Node, carrier: Interface, host: HostFacts, findin
         if dev is None:
             complete = False
             continue
-        if vmac is not None and dev == carrier.name:
+        fixed = vip.ip in {me.address, me.address6, *me.more_addresses}  # then this node is its owner
+        if vmac is not None and dev == carrier.name and not fixed:
             dev = vmac.name  # the virtual MAC answers for the addresses of the router's own interface
         if not vip.label.startswith(dev) and vip.label:
             text = f"the label {shown(vip.label)} does not begin with the interface {shown(dev)}"
             findings.add(Code.BAD_NAME, (*path, "label"), text, f'such as "{dev}:1"')
-        written = (vip.advertised, vip.scope, vip.label, vip.broadcast, vip.track, vip.dad)
+        written = (vip.advertised, vip.scope, vip.label, vip.broadcast, vip.track, vip.dad, fixed)
         found.append(Vip(vip.ip, vip.prefix, dev, *written))
     return tuple(found) if complete else None
 

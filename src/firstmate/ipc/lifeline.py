@@ -18,7 +18,7 @@ from firstmate.model.messages import PeerView
 from firstmate.model.units import MS, Micros
 
 REDIAL_US: Micros = 300 * MS
-LINE_OCTETS_MAX = 16_384  # a hello of 200 virtual routers fits
+LINE_OCTETS_MAX = 1 << 17  # a hello of 2,000 virtual routers fits
 CALLERS_PER_PEER = 2  # a new one may come before the old one's end is seen
 USER_TIMEOUT_MS = 5_000  # unacknowledged for so long: the connection is worth nothing
 BACKLOG = 16
@@ -47,6 +47,7 @@ class _Dial:
     connected: bool = False
     bereaved: bool = False  # it was connected and ended; a refusal now means that the peer is gone
     redial_at_us: Micros = 0
+    unsent: bytes = b""  # the rest of a hello that was longer than the kernel took
 
 
 @dataclass(slots=True)
@@ -96,7 +97,8 @@ class Lifeline:
         return [*ends, self._listener] if self._listener is not None else ends
 
     def writers(self) -> list[socket.socket]:
-        return [dial.end for dial in self._dials.values() if dial.end is not None and not dial.connected]
+        dials = self._dials.values()
+        return [dial.end for dial in dials if dial.end is not None and (dial.unsent or not dial.connected)]
 
     def tick(self, now_us: Micros) -> list[IPv4Address]:
         """Listen and dial where it is time to; returns peers that were found to be gone."""
@@ -117,8 +119,14 @@ class Lifeline:
                 self._hear(call, now_us)
         gone: list[IPv4Address] = []
         for dial in self._dials.values():
-            if dial.end is not None and dial.end.fileno() in ready:
-                gone += self._ended(dial, now_us) if dial.connected else self._connected(dial, now_us)
+            if dial.end is None or dial.end.fileno() not in ready:
+                continue
+            if not dial.connected:
+                gone += self._connected(dial, now_us)
+            elif self._is_over(dial):
+                gone += self._ended(dial, now_us)
+            else:
+                gone += self._send(dial, b"", now_us)
         return gone
 
     def say(self, hello: Hello, now_us: Micros) -> list[IPv4Address]:
@@ -126,14 +134,8 @@ class Lifeline:
         line = jsonable.dumps(hello).encode() + b"\n"
         gone: list[IPv4Address] = []
         for dial in self._dials.values():
-            if dial.end is None or not dial.connected:
-                continue
-            try:
-                dial.end.send(line)
-            except BlockingIOError:
-                continue
-            except OSError:
-                gone += self._ended(dial, now_us)
+            if dial.end is not None and dial.connected and not dial.unsent:
+                gone += self._send(dial, line, now_us)
         return gone
 
     def take_arrivals(self) -> bool:
@@ -149,7 +151,7 @@ class Lifeline:
             end.close()
         self._listener, self._calls = None, []
         for dial in self._dials.values():
-            dial.end, dial.connected = None, False
+            dial.end, dial.connected, dial.unsent = None, False, b""
 
     def _view(self, peer: IPv4Address) -> PeerView:
         connected, known = self._dials[peer].connected, self._known[peer]
@@ -213,6 +215,29 @@ class Lifeline:
             except jsonable.BadJson:
                 self._hang_up(call)
 
+    def _send(self, dial: _Dial, line: bytes, now_us: Micros) -> list[IPv4Address]:
+        """Send it, or what the kernel takes of it and of what is left; the rest when it takes more."""
+        assert dial.end is not None
+        dial.unsent += line
+        try:
+            dial.unsent = dial.unsent[dial.end.send(dial.unsent) :]
+        except BlockingIOError:
+            return []
+        except OSError:
+            return self._ended(dial, now_us)
+        return []
+
+    def _is_over(self, dial: _Dial) -> bool:
+        """The peer never writes on it, so that what can be read is its end."""
+        assert dial.end is not None
+        try:
+            dial.end.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
+
     def _hang_up(self, call: _Call) -> None:
         call.end.close()
         self._calls.remove(call)
@@ -248,8 +273,8 @@ class Lifeline:
         return [dial.peer] if gone else []
 
     def _ended(self, dial: _Dial, now_us: Micros) -> list[IPv4Address]:
-        """Our connection is readable: the peer never writes on it, so this is its end. Ask who is there."""
+        """Our connection has ended: ask who is there."""
         assert dial.end is not None
         dial.end.close()
-        dial.end, dial.connected, dial.bereaved = None, False, True
+        dial.end, dial.connected, dial.bereaved, dial.unsent = None, False, True, b""
         return self._dial(dial, now_us)

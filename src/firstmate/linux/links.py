@@ -13,7 +13,7 @@ IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
 IFLA_LINKINFO, IFLA_IFALIAS, IFLA_AF_SPEC, IFLA_EXT_MASK = 18, 20, 26, 29
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
 IFLA_VRF_TABLE = 1
-IFLA_MACVLAN_MODE, MACVLAN_MODE_PRIVATE = 1, 1
+IFLA_MACVLAN_MODE, MACVLAN_MODE_VEPA = 1, 2
 IFLA_INET6_ADDR_GEN_MODE, ADDR_GEN_MODE_NONE = 8, 1
 RTEXT_FILTER_SKIP_STATS = 1 << 3
 IFF_UP, IFF_NOARP, IFF_LOWER_UP = 0x1, 0x80, 0x10000
@@ -81,8 +81,11 @@ def encode_key(index: int) -> bytes:
 
 
 def encode_macvlan(name: str, parent: int, mac: bytes) -> bytes:
-    """Body of RTM_NEWLINK: a macvlan in private mode, down. One without ARP between two of the same parent."""
-    mode = nested((IFLA_MACVLAN_MODE, u32(MACVLAN_MODE_PRIVATE)))
+    """Body of RTM_NEWLINK: a macvlan in VEPA mode, down: two of the same parent do not speak to each other.
+
+    In private mode the kernel would give it alone what comes from its own MAC: the adverts of the peers.
+    """
+    mode = nested((IFLA_MACVLAN_MODE, u32(MACVLAN_MODE_VEPA)))
     info = nested((IFLA_INFO_KIND, text("macvlan")), (IFLA_INFO_DATA, mode))
     pairs = [(IFLA_IFNAME, text(name)), (IFLA_LINK, u32(parent)), (IFLA_ADDRESS, mac), (IFLA_LINKINFO, info)]
     return _LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + attributes(pairs)

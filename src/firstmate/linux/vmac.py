@@ -23,7 +23,8 @@ _PARENT = {"arp_ignore": 1, "arp_announce": ARP_ANNOUNCE_BEST}
 
 
 def prepare(netlink: Netlink, vmac: Vmac, parent: str) -> Link:
-    """Have the macvlan on its parent, up; one of ours that is right is taken over.
+    """Have the macvlan on its parent, up; one of ours that is right is taken over, and not touched: each touch is news
+    to whoever watches links, and calls this again.
 
     Raises `OSError`: the name is taken by somebody else's interface (EEXIST), no such parent (ENODEV), or what the
     kernel says.
@@ -40,12 +41,14 @@ def prepare(netlink: Netlink, vmac: Vmac, parent: str) -> Link:
         body = links.encode_macvlan(vmac.name, base.index, mac)
         netlink.questions.ask(links.RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body)
     made = netlink.link(vmac.name)
-    netlink.questions.ask(links.RTM_NEWLINK, 0, links.encode_ours(made.index))
+    if not made.ours:
+        netlink.questions.ask(links.RTM_NEWLINK, 0, links.encode_ours(made.index))
     vrf = base.master if netlink.vrf_table(parent) else 0
     if made.master != vrf:
         netlink.questions.ask(links.RTM_NEWLINK, 0, links.encode_master(made.index, vrf))
     _configure(vmac.name, parent, inet6=mac.startswith(MAC_IPV6))
-    netlink.questions.ask(links.RTM_NEWLINK, 0, links.encode_up(made.index))
+    if not made.admin_up:
+        netlink.questions.ask(links.RTM_NEWLINK, 0, links.encode_up(made.index))
     return netlink.link(vmac.name)
 
 

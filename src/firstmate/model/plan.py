@@ -86,6 +86,12 @@ class Vip:
     broadcast: IPv4Address | None = None
     track: bool = True  # False: its interface may be down (keepalived's `no_track`)
     dad: bool = False  # IPv6: let the kernel look for a duplicate first, which takes a second
+    fixed: bool = False  # the owner's own: it is announced, and neither added nor removed
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        """What of it the kernel knows: two with an equal place are one address."""
+        return self.ip, self.prefix, self.dev, self.scope, self.label, self.broadcast
 
 
 class RouteKind(Enum):
@@ -209,6 +215,11 @@ class VrrpPlan:
     def family(self) -> int:
         """4 or 6."""
         return self.source.version
+
+    @property
+    def moving(self) -> tuple[Vip, ...]:
+        """Those that only the MASTER has."""
+        return tuple(vip for vip in self.vips if not vip.fixed)
 
     @property
     def advertised(self) -> tuple[Vip, ...]:

@@ -51,12 +51,16 @@ def node_name(world: World, address: object) -> str:
 
 
 def in_words(world: World, reason: str) -> str:
-    """A reason of pulse's for people: nodes by their names, and no fact named twice."""
+    """A reason of pulse's for people: nodes by their names, and no fact named twice.
+
+    A further address of a node stays beside its name: it tells which path is meant.
+    """
     for node in world.plan.nodes:
         for address in addresses_of(node):
             if str(address) in reason:
                 before, after = _BOUNDS[address.version]
-                reason = re.sub(before + re.escape(str(address)) + after, node.name, reason)
+                name = f"{node.name} ({address})" if address in node.more_addresses else node.name
+                reason = re.sub(before + re.escape(str(address)) + after, name, reason)
     return _FACT_TWICE.sub(r"\2", reason)
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
 
-from firstmate.linux import vmac
+from firstmate.linux import sysctl, vmac
 from firstmate.linux.addresses import IfAddress
 from firstmate.linux.netlink import Netlink
 from firstmate.linux.sockets import AdvertSocket
-from firstmate.model.plan import Plan, Route, Rule, Vip
+from firstmate.model.plan import Plan, Route, Rule, Vip, VrrpPlan
 from firstmate.model.units import S, Micros
 from firstmate.pulse.heralds import Heralds
 from firstmate.pulse.surroundings import Surroundings
@@ -69,10 +69,16 @@ class Courier:
             text = f"{interface}: {address.ip} left by a predecessor cannot be removed"
             self._try(text, self._netlink.remove_address, Vip(address.ip, address.prefix, interface))
 
-    def prepare_vmacs(self, interfaces: Iterable[str]) -> None:
-        """Have every macvlan of the plan on these interfaces; remove those of an earlier plan."""
+    def prepare(self, interfaces: Iterable[str]) -> None:
+        """Have every macvlan of the plan on these interfaces; remove those of an earlier plan.
+
+        An owner advertises from the address that we hold while it is away: the kernel would drop that as forged.
+        """
         there, wanted = set(interfaces), {one.vmac.name for one in self.plan.routers if one.vmac}
         for router in self.plan.routers:
+            if router.family == 4 and router.interface in there and _has_an_owner(router):
+                text = f"{router.interface}: the owner of {router.name} cannot be heard while we hold its address"
+                self._try(text, sysctl.write, "ipv4", router.interface, "accept_local", 1)
             if router.vmac is not None and router.interface in there:
                 text = f"{router.vmac.name}: cannot be made on {router.interface}"
                 self._try(text, vmac.prepare, self._netlink, router.vmac, router.interface)
@@ -162,7 +168,8 @@ class Courier:
 
     def _claim(self, claim: Claim) -> None:
         known = self._wanted.setdefault(claim.router, [])
-        known += [vip for vip in claim.vips if vip not in known]
+        places = {vip.place for vip in known}
+        known += [vip for vip in claim.vips if vip.place not in places]
         self._put(claim.vips)
         if claim.routes or claim.rules:
             routes, rules = self._laid.setdefault(claim.router, ([], []))
@@ -184,7 +191,8 @@ class Courier:
         for route in reversed(release.routes):
             text = f"the route to {route.destination}/{route.prefix} stays"
             self._try(text, self._netlink.remove_route, route)
-        self._wanted[release.router] = [vip for vip in self._wanted.get(release.router, []) if vip not in release.vips]
+        places = {vip.place for vip in release.vips}
+        self._wanted[release.router] = [vip for vip in self._wanted.get(release.router, []) if vip.place not in places]
         if not self._wanted[release.router]:
             del self._wanted[release.router]
         for vip, error in zip(release.vips, self._netlink.remove_addresses(release.vips), strict=True):
@@ -211,3 +219,8 @@ class Courier:
             do(*what)
         except OSError as error:
             self.complain(f"{otherwise}: {error.strerror}")
+
+
+def _has_an_owner(plan: VrrpPlan) -> bool:
+    """Another node: it is reached at one of the addresses that move."""
+    return any(vip.ip in path.peers for vip in plan.vips for path in plan.all_paths)

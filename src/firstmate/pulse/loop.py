@@ -243,7 +243,7 @@ class Loop:
             self._rivals.lose(link.name)
 
     def _open(self) -> None:
-        self._courier.prepare_vmacs(self._around.interfaces)
+        self._courier.prepare(self._around.interfaces)
         self._ears.open(self._around.interfaces, self._courier.complain)
 
     def _feed_facts(self, now_us: Micros) -> None:

@@ -5,11 +5,15 @@ way over the wire; l, the longest a process is late once it may run. A timer fir
 arrives is handled up to l after it came.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from firstmate.model.plan import VrrpPlan
 from firstmate.model.units import S, Micros
+from firstmate.sim import standing
 from firstmate.sim.schedule import Schedule, Weather
+
+CONTEST_ADVERTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,23 +23,26 @@ class Bounds:
     gap_us: Micros  # nobody holds an address that a fit node could hold
     handover_us: Micros  # the same, when the MASTER said priority 0
     preempt_us: Micros  # a weaker MASTER leads although a stronger node is fit
-    black_hole_us: Micros  # a client sends to another than the MASTER, all being whole
+    black_hole_us: Micros | None  # a client sends to another than the MASTER, all being whole; None: no bound
     refresh_us: Micros | None  # the same, when it was so before all was whole; None: no bound
     wire_us: Micros  # the longest that anything is on its way
+    one_way_us: Micros  # a MASTER hears another, which does not hear it, and says nothing
     reaction_us: Micros  # a MASTER that must not be one: unfit, or awake after a long sleep
 
 
-def of(schedule: Schedule) -> Bounds:
-    """The bounds for every virtual router of the schedule."""
-    routers = [router for plan in (*schedule.plans, *schedule.reloaded) for router in plan.routers]
+def of(schedule: Schedule, names: Collection[str] = ()) -> Bounds:
+    """The bounds for the virtual routers of these names, which move together; none: for every one of the schedule."""
+    plans = (*schedule.plans, *schedule.reloaded)
+    routers = [router for plan in plans for router in plan.routers if not names or router.name in names]
     weathers = (schedule.weather, schedule.clear, schedule.calm)
     i = max(router.advert_interval_us for router in routers)
     d = max(weather.delay_us[1] + weather.straggle_us for weather in weathers)
     l = max(weather.lateness_us for weather in weathers)  # noqa: E741 - named as in the docstring
     skew_us = max(skew(router, i) for router in routers)
-    down_us = 3 * i + skew_us
+    down_us = max(router.down_timer_adverts for router in routers) * i + skew_us
     delay_us = max(router.preempt_delay_us for router in routers)
     refreshes = [router.garp_refresh_us for router in routers]
+    silent = any(router.lower_prio_no_advert or not router.higher_prio_send_advert for router in routers)
     return Bounds(
         # The stronger one's next advert is due within I, sent l late, arrives d later, and is handled l after that.
         contest_us=i + d + 2 * l,
@@ -52,12 +59,15 @@ def of(schedule: Schedule) -> Bounds:
         # MASTERs that could not hear each other: within I (l late, d under way, l to be handled) the weaker one hears
         # the stronger and leaves with an advert (d, l), which has the stronger announce itself (d). It does so at
         # once, or an interval after it last did (l late), which the client has heard then or was before.
-        black_hole_us=i + 3 * d + 3 * l,
+        # Where no such advert is sent or answered, only a refresh helps.
+        black_hole_us=None if silent else i + 3 * d + 3 * l,
         # The first refresh that comes through; what is lost in the calm is lost so often in a row at most.
         refresh_us=None if 0 in refreshes else (1 + _lost_in_a_row(schedule.calm)) * (max(refreshes) + l) + d,
         wire_us=d,
         # Whatever it has to know is in its inbox, or is the clock.
         reaction_us=2 * l,
+        # So many adverts show it (`vrrp.member.CONTEST_ADVERTS`), and the first one comes within an interval.
+        one_way_us=(CONTEST_ADVERTS + 1) * (i + l) + d + 2 * l,
     )
 
 
@@ -68,9 +78,9 @@ def _lost_in_a_row(weather: Weather) -> int:
 def settled_us(schedule: Schedule) -> Micros:
     """When nothing moves any more: from then on the calm is watched."""
     bounds = of(schedule)
-    return schedule.heal_us + max(bounds.preempt_us + bounds.contest_us, bounds.black_hole_us)
+    return schedule.heal_us + max(bounds.preempt_us + bounds.contest_us, bounds.black_hole_us or 0)
 
 
 def skew(router: VrrpPlan, interval_us: Micros) -> Micros:
-    """Skew_Time (RFC 5798, 6.1; RFC 3768, 6.1), reckoned here anew: the router under test is no witness."""
-    return (256 - router.priority) * (interval_us if router.version == 3 else S) // 256
+    """The longest Skew_Time (RFC 5798, 6.1; RFC 3768, 6.1), reckoned here anew: the router under test is no witness."""
+    return (256 - standing.lowest(router)) * (interval_us if router.version == 3 else S) // 256

@@ -7,6 +7,7 @@ from typing import Any
 
 from firstmate.model.plan import OWNER, Auth, ChecksumForm, Node, Plan, Transport, Vip, VrrpPlan
 from firstmate.model.units import MS, S, Micros
+from firstmate.sim import dress
 from firstmate.sim.schedule import Fault, FaultKind, Schedule, Start, Weather
 
 NODES_MAX = 5
@@ -20,7 +21,8 @@ CLOCK_US_MAX: Micros = 10**12  # eleven days of uptime
 ENDS = (FaultKind.CRASH, FaultKind.KILL, FaultKind.STOP, FaultKind.POWER)
 FOREVER = (FaultKind.STOP, FaultKind.POWER)
 
-FAULTS = tuple(kind for kind in FaultKind if kind is not FaultKind.RELOAD)
+DRESSED = (FaultKind.FACT, FaultKind.WAY, FaultKind.FORGE)  # what only dressed stories have
+FAULTS = tuple(kind for kind in FaultKind if kind not in (FaultKind.RELOAD, *DRESSED))
 
 # What a story is about: its title, how often, the faults to choose from, at most how many.
 STORIES: tuple[tuple[str, int, tuple[FaultKind, ...], int], ...] = (
@@ -39,23 +41,34 @@ def schedule(seed: int, nodes: int | None = None) -> Schedule:
     count = nodes or rng.choices((2, 3, 4, 5), (45, 30, 15, 10))[0]
     title, _, kinds, faults_max = rng.choices(STORIES, [story[1] for story in STORIES])[0]
     plans = _plans(rng, count)
+    has_dress = seed >= dress.FIRST
+    look = Random(f"dress {seed}")
+    if has_dress:
+        plans = dress.plans(look, plans)
     interval_us = max(router.advert_interval_us for plan in plans for router in plan.routers)
     clear = _clear(rng, interval_us)
     weather = clear if not kinds or rng.random() < 0.4 else _windy(rng, interval_us, clear)
     starts = _starts(rng, count, interval_us)
-    begin_us = max(start.at_us + start.fact_after_us for start in starts)
+    if has_dress:
+        starts = dress.starts(look, plans, starts)
+    delay_us = plans[0].start_delay_us
+    begin_us = max(start.at_us + max(start.fact_after_us, delay_us) for start in starts)
     clients = rng.choice((1, 1, 2, 3))
     faults: list[Fault] = []
     if kinds:
         start_us = begin_us + (4 * interval_us if rng.random() < 0.8 else 0)
-        length_us = rng.randint(8, 40) * interval_us
+        length_us = (rng.randint(4, 20) if has_dress else rng.randint(8, 40)) * interval_us
         places = count + clients
         faults = [
             _fault(rng, rng.choice(kinds), count, places, (start_us, length_us, interval_us))
             for _ in range(rng.randint(1, faults_max))
         ]
         faults = _lose_some(rng, faults)
-    fact_us = max(start.fact_after_us for start in starts)
+        if has_dress:
+            faults += dress.faults(look, plans, (start_us, length_us, interval_us))
+    if has_dress and not kinds and look.random() < 0.5 and all(router.paths for router in plans[0].routers):
+        title, faults = "a blocked way", dress.blocked_way(look, plans, (begin_us, 30 * interval_us, interval_us))
+    fact_us = max(max(start.fact_after_us, delay_us) for start in starts)
     heal_us = max([begin_us, *(fault.until_us or fault.at_us for fault in faults)]) + fact_us + 1
     told = Schedule(
         seed=seed,
@@ -70,9 +83,12 @@ def schedule(seed: int, nodes: int | None = None) -> Schedule:
         calm=_bearable(rng, plans, clear),
         faults=tuple(sorted(faults, key=lambda fault: fault.at_us)),
         heal_us=heal_us,
-        calm_us=rng.choice((12, 12, 30)) * interval_us,
+        calm_us=rng.choice((8, 8, 20) if has_dress else (12, 12, 30)) * interval_us,
     )
-    return _with_reload(told) if seed % RELOADS_EVERY == RELOADS_AT else told
+    if seed % RELOADS_EVERY != RELOADS_AT:
+        return told
+    told = _with_reload(told)
+    return replace(told, reloaded=dress.reloads(look, told.reloaded)) if has_dress else told
 
 
 def _plans(rng: Random, count: int) -> tuple[Plan, ...]:
@@ -126,6 +142,13 @@ def _with_reload(told: Schedule) -> Schedule:
     """Every node gets a new plan, one after the other, in the midst of everything else."""
     rng = Random(f"reload {told.seed}")
     changes = [_change(rng, told.plans, at) for at in range(len(told.plans[0].routers))]
+    if told.plans[0].groups:  # those of a group must agree
+        priorities, first = changes[0]
+        shared = {name: value for name, value in first.items() if name.startswith("preempt")}
+        changes = [
+            (priorities, {name: value for name, value in more.items() if not name.startswith("preempt")} | shared)
+            for _, more in changes
+        ]
     plans = []
     for place, plan in enumerate(told.plans):
         pairs = zip(plan.routers, changes, strict=True)
@@ -157,7 +180,7 @@ def _change(rng: Random, plans: tuple[Plan, ...], router: int) -> tuple[tuple[in
         more["preempt_delay_us"] = rng.choice((0, 2, 20)) * before.advert_interval_us
     if rng.random() < 0.3 and before.version == 3:
         more["advert_interval_us"] = 2 * before.advert_interval_us
-    if rng.random() < 0.4:
+    if rng.random() < 0.4 and before.family == 4:
         first = int(before.vips[0].ip) - NETWORK
         more["vips"] = rng.choice((before.vips[:1], _vips(rng, first + rng.randint(0, 3))))
     return priorities, more
@@ -226,7 +249,9 @@ def _bearable(rng: Random, plans: tuple[Plan, ...], clear: Weather) -> Weather:
     routers = [router for plan in plans for router in plan.routers]
     skew_us = min((256 - router.priority) * router.advert_interval_us // 256 for router in routers)
     jitter_us = clear.delay_us[1] - clear.delay_us[0] + 2 * clear.lateness_us
-    return replace(clear, loss=rng.choice((0.0, 0.1, 0.4)), losses_in_a_row_max=2 if jitter_us < skew_us else 1)
+    loss = rng.choice((0.0, 0.1, 0.4))
+    most = min(router.down_timer_adverts for router in routers) - (1 if jitter_us < skew_us else 2)
+    return replace(clear, loss=loss if most else 0.0, losses_in_a_row_max=max(most, 1))
 
 
 def _fault(rng: Random, kind: FaultKind, nodes: int, places: int, span: tuple[Micros, Micros, Micros]) -> Fault:

@@ -1,14 +1,20 @@
 """What each kind of fault does to nodes and network, and how it is undone."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from firstmate.model.addresses import Address
+from firstmate.model.plan import OWNER, PathPlan, Transport, VrrpPlan
 from firstmate.model.units import MS, Micros
 from firstmate.sim.agenda import Agenda
 from firstmate.sim.chance import Chance
 from firstmate.sim.journal import Journal
 from firstmate.sim.network import Network
 from firstmate.sim.node import Node
+from firstmate.sim.parcel import parcel
 from firstmate.sim.schedule import Fault, FaultKind, Schedule
+from firstmate.vrrp.packet import GROUP_IPV4, GROUP_IPV6, Advert, encode
+from firstmate.vrrp.receive import Datagram
 
 LATE_NEWS_US_MAX: Micros = 20 * MS  # how long a word of ops may be on its way
 
@@ -57,6 +63,13 @@ class Faults:
                 node.jump(fault.jump_us)
             case FaultKind.RELOAD:
                 node.reload(self._reloaded[fault.node])
+            case FaultKind.FACT:
+                node.learn(fault.fact, fault.value if fault.value is not None else False)
+            case FaultKind.WAY:
+                self._network.blocked[node.place, fault.fact] += 1
+                self._agenda.changed = True
+            case FaultKind.FORGE:
+                Forger(node, self._network, self._agenda, fault.until_us or fault.at_us).begin()
 
     def end(self, fault: Fault) -> None:
         node = self._nodes[fault.node]
@@ -79,7 +92,12 @@ class Faults:
                     node.power_on()
             case FaultKind.HAPROXY:
                 node.haproxy_serves()
-            case FaultKind.JUMP | FaultKind.RELOAD:
+            case FaultKind.FACT:
+                node.learn(fault.fact, True if fault.value is None else 0)
+            case FaultKind.WAY:
+                self._network.blocked[node.place, fault.fact] -= 1
+                self._agenda.changed = True
+            case FaultKind.JUMP | FaultKind.RELOAD | FaultKind.FORGE:
                 pass
 
     def _cut(self) -> None:
@@ -91,5 +109,40 @@ class Faults:
             nodes = len(self._nodes)
             where = " ".join(f"n{at + 1}" if at < nodes else f"client{at - nodes + 1}" for at in sorted(fault.side))
         else:
-            where = self._nodes[fault.node].name
+            where = f"{self._nodes[fault.node].name} {fault.fact}".rstrip()
+            if fault.value is not None and word == "fault":
+                where += f" {fault.value}"
         self._journal.note(word, "{}: {}", fault.kind.value, where)
+
+
+class Forger:
+    """Sits on the wire beside one node: repeats what that has said, and says in its name what is not signed."""
+
+    def __init__(self, victim: Node, network: Network, agenda: Agenda, until_us: Micros) -> None:
+        self._victim, self._network, self._agenda, self._until_us = victim, network, agenda, until_us
+        self._pause_us = min(router.advert_interval_us for router in victim.plan.routers) // 2
+
+    def begin(self) -> None:
+        self._network.record(self._victim.place)
+        self._agenda.after(4 * self._pause_us, self._speak)
+
+    def _speak(self) -> None:
+        if self._agenda.now_us >= self._until_us:
+            self._network.recorded.pop(self._victim.place, None)
+            return
+        for old in [*self._network.recorded.get(self._victim.place, ())][:4]:
+            self._network.carry(replace(old, forged=True))
+        for router in self._victim.plan.routers:
+            for path in router.all_paths:
+                group = GROUP_IPV4 if router.family == 4 else GROUP_IPV6
+                for to in (group,) if path.transport is Transport.MULTICAST else path.peers:
+                    self._lie(router, path, to)
+        self._agenda.after(self._pause_us, self._speak)
+
+    def _lie(self, router: VrrpPlan, path: PathPlan, to: Address) -> None:
+        for priority in (0, OWNER):
+            vips = tuple(vip.ip for vip in router.advertised)
+            said = Advert(router.version, router.vrid, priority, router.advert_interval_us, vips)
+            pdu, udp = encode(said, path.source, to), path.transport is Transport.UDP
+            datagram = Datagram(path.interface, path.source, to, 255, pdu, udp)
+            self._network.carry(parcel(datagram, self._victim.place, forged=True))

@@ -7,16 +7,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from firstmate.model.addresses import Address
 from firstmate.model.messages import RouterState
 from firstmate.model.plan import OWNER, VrrpPlan
 from firstmate.model.units import Micros, format_duration
 from firstmate.sim import bounds as bounds_
+from firstmate.sim import hearing, standing
 from firstmate.sim.agenda import Agenda
-from firstmate.sim.conditions import Conditions, Invariant, Key, Past, Trouble, plan_of, state_of
+from firstmate.sim.conditions import Conditions, Invariant, Key, Past, Trouble, plan_of, priority_of, state_of
 from firstmate.sim.network import Network
-from firstmate.sim.node import Disturbed, Listened, Moved, News, Node
-from firstmate.sim.schedule import Schedule
+from firstmate.sim.news import Disturbed, Listened, Moved, News, Odd
+from firstmate.sim.node import Node
+from firstmate.sim.schedule import FaultKind, Schedule
 from firstmate.vrrp.member import MASTER_TRANSITIONS, RECEIVED, RELEASES, SENT, Member
 from firstmate.vrrp.oddities import ODDITIES_MAX
 from firstmate.vrrp.packet import Refusal
@@ -33,7 +34,7 @@ class Violation:
 class _Seen:
     """What the judge knows of one virtual router on one node; times are of the story, not of the node."""
 
-    last: Address | None = None  # whose advert was given to it last
+    last: int | None = None  # the place of whom it heard last
     heard_us: Micros = 0  # when
     heard_priority: int = 0  # and what it said
     listened: int = 0  # good adverts given to this pulse
@@ -69,8 +70,10 @@ class Judge:
     ) -> None:
         self._schedule, self._nodes, self._network = schedule, nodes, network
         self._agenda, self._news, self._cuts = agenda, news, cuts
-        self._bounds = bounds_.of(schedule)
-        self._conditions = Conditions(nodes, network, self._bounds)
+        self._all = bounds_.of(schedule)
+        self._conditions = Conditions(nodes, network, schedule)
+        self._bounds = self._conditions.bounds
+        self._together = {name: standing.together(nodes[0].plan, name) for name in self._bounds}
         self._routers = [plan.name for plan in nodes[0].plan.routers]
         self._seen = {(node.place, router): _Seen() for node in nodes for router in self._routers}
         self._past = Past({}, set())
@@ -88,7 +91,7 @@ class Judge:
         """All becomes whole: to be told while the weather is still that of before."""
         self._healed_us = self._agenda.now_us
         if not self._network.is_whole:
-            self._echo_until_us = self._agenda.now_us + self._bounds.wire_us
+            self._echo_until_us = self._agenda.now_us + self._all.wire_us
         self._contested = {router for router in self._routers if len(self._conditions.masters(router)) > 1}
         self._excused = {key for key in self._excused if key[0] not in self._contested}
         self._agenda.changed = True
@@ -139,9 +142,16 @@ class Judge:
                 return self._moved(self._nodes[place], changed.router, changed.was, changed.is_)
             case Disturbed(place, slept_us):
                 self._disturbed(self._nodes[place], slept_us)
+            case Odd("sequence", place, text):
+                return self._violation(Invariant.SEQUENCE, f"{self._nodes[place].name} says again {text}")
+            case Odd(_, place, text) if self._calm_us is not None and self._all_hear(text.split()[0]):
+                return self._violation(Invariant.UNHEARD, f"{self._nodes[place].name} cannot hear {text}")
         return None
 
-    def _listened(self, node: Node, router: str, sender: Address, priority: int) -> Violation | None:
+    def _all_hear(self, router: str) -> bool:
+        return self._conditions.all_hear_all(router)
+
+    def _listened(self, node: Node, router: str, sender: int, priority: int) -> Violation | None:
         seen, now_us = self._seen[node.place, router], self._agenda.now_us
         seen.listened += 1
         if priority == 0:
@@ -151,7 +161,7 @@ class Judge:
             return None
         found = self._idle_too_long(node, router)
         seen.last, seen.heard_us, seen.heard_priority, seen.idle_us = sender, now_us, priority, now_us
-        if priority >= plan_of(node, router).priority:
+        if priority >= priority_of(node, router):
             seen.humble_us = node.clock_us
         if self._past.promises.pop((node.place, router), None) is not None:
             self._agenda.changed = True
@@ -171,9 +181,23 @@ class Judge:
         self._past.overslept.discard((node.place, router))
         if found is None and self._calm_us is not None:
             found = self._violation(Invariant.RESTLESS, f"{router}: {node.name} went from {was.value} to {is_.value}")
-        if found is None and not self._schedule.faults and seen.led > 1:
+        if found is None and self._is_quiet and seen.led > 1 and self._all_hear(router):
             found = self._violation(Invariant.FLAPPING, f"{router}: {node.name} became MASTER {seen.led} times")
         return found
+
+    @property
+    def _is_quiet(self) -> bool:
+        """Nothing happens that anybody may act upon: one way of two is blocked at most."""
+        told = self._schedule
+        ways = {fault.fact for fault in told.faults}
+        if not told.faults:
+            return True
+        return (
+            all(fault.kind is FaultKind.WAY for fault in told.faults)
+            and len(ways) == 1
+            and not told.weather.loss + told.weather.corruption
+            and all(len(router.paths) > 0 for plan in told.plans for router in plan.routers)
+        )
 
     def _disturbed(self, node: Node, slept_us: Micros) -> None:
         self._disturbances += 1
@@ -183,7 +207,9 @@ class Judge:
             interval_us = max(
                 self._intervals_us(node, router)
             )  # its next advert was due, others wait three and the skew
-            if seen.state is RouterState.MASTER and slept_us > 4 * interval_us + bounds_.skew(plan, interval_us):
+            if seen.state is RouterState.MASTER and slept_us > (
+                1 + plan.down_timer_adverts
+            ) * interval_us + bounds_.skew(plan, interval_us):
                 self._past.overslept.add((node.place, router))
             if node.router is None:
                 self._past.overslept.discard((node.place, router))
@@ -191,11 +217,12 @@ class Judge:
             seen.disturbed_us = seen.idle_us = self._agenda.now_us
 
     def _idle_too_long(self, node: Node, router: str) -> Violation | None:
-        seen = self._seen[node.place, router]
-        lasted_us = self._agenda.now_us - seen.idle_us
-        if not node.is_fit or seen.state is RouterState.MASTER or lasted_us <= self._bounds.silence_us:
+        seen, limit_us = self._seen[node.place, router], self._bounds[router].silence_us
+        since_us = max(self._seen[node.place, name].idle_us for name in self._together[router])
+        lasted_us = self._agenda.now_us - since_us
+        if not node.is_fit(router) or seen.state is RouterState.MASTER or lasted_us <= limit_us:
             return None
-        lasted, limit = format_duration(lasted_us), format_duration(self._bounds.silence_us)
+        lasted, limit = format_duration(lasted_us), format_duration(limit_us)
         return self._violation(
             Invariant.SILENCE, f"{router}: {node.name} heard nobody for {lasted}, at most {limit} is right"
         )
@@ -203,19 +230,19 @@ class Judge:
     def _needless(self, node: Node, router: str) -> Violation | None:
         """Had whom it obeys been MASTER all along, and heard within three intervals?"""
         seen, now_us = self._seen[node.place, router], self._agenda.now_us
-        master = next((other for other in self._nodes if other.address == seen.last), None)
-        if master is None or not master.is_fit or state_of(master, router) is not RouterState.MASTER:
+        master = None if seen.last is None else self._nodes[seen.last]
+        if master is None or not master.is_fit(router) or state_of(master, router) is not RouterState.MASTER:
             return None
         own, theirs = plan_of(node, router), self._seen[master.place, router]
         if max(theirs.since_us, theirs.disturbed_us, seen.since_us) >= seen.heard_us:
             return None
-        if seen.disturbed_us + self._bounds.reaction_us >= seen.heard_us:
+        if seen.disturbed_us + self._bounds[router].reaction_us >= seen.heard_us:
             return None  # what waited in the socket during a pause may be old
         if (node.place, router) in self._past.promises:
             return None  # a resignation that was overtaken by the next mastership of the same node
-        if now_us - seen.heard_us >= 3 * min(self._intervals_us(master, router)):
+        if now_us - seen.heard_us >= own.down_timer_adverts * min(self._intervals_us(master, router)):
             return None
-        may_preempt = (own.preempt or own.priority == OWNER) and own.priority > seen.heard_priority
+        may_preempt = (own.preempt or own.priority == OWNER) and priority_of(node, router) > seen.heard_priority
         delay_us = min(
             plan.preempt_delay_us for plan in self._every_plan(node, router)
         )  # it may have run before a reload
@@ -252,10 +279,10 @@ class Judge:
                 self._excused.add(trouble.key)
             if not trouble.text or not (whole or lost):
                 continue
-            if trouble.key not in self._excused:
+            if trouble.key not in self._excused and self._bounds[str(trouble.key[0])].black_hole_us is not None:
                 yield trouble
-            elif whole and self._bounds.refresh_us is not None:
-                yield replace(trouble, key=(*trouble.key, "excused"), limit_us=self._bounds.refresh_us)
+            elif whole and (refresh_us := self._bounds[str(trouble.key[0])].refresh_us) is not None:
+                yield replace(trouble, key=(*trouble.key, "excused"), limit_us=refresh_us)
 
     def _members(self) -> Iterator[tuple[tuple[int, str], Member]]:
         for node in self._nodes:
@@ -266,13 +293,13 @@ class Judge:
     def _odd_counters(self, place: int, router: str, member: Member) -> Iterator[str]:
         counters, seen, node = member.counters, self._seen[place, router], self._nodes[place]
         assert node.router is not None
-        interval_us = min(self._intervals_us(node, router))
+        interval_us = min(self._intervals_us(node, router)) * 31 // 32  # some go a little early, with others
         if counters[RECEIVED] != seen.listened:
             yield f"counted {counters[RECEIVED]} adverts, but was given {seen.listened} good ones"
         causes = counters[RECEIVED] + 2 * counters[MASTER_TRANSITIONS] + counters[RELEASES] + 2
         if counters[SENT] > self._agenda.now_us // interval_us + causes:
             yield f"sent {counters[SENT]} adverts; its timer and what it heard explain {causes} and one an interval"
-        if self._calm_us is not None:
+        if self._calm_us is not None and self._all_hear(router):
             sent = counters[SENT] - self._sent_before[place, router]
             due = (self._agenda.now_us - self._calm_us) // interval_us + 2 if member.state is RouterState.MASTER else 0
             if sent > due:
@@ -286,7 +313,10 @@ class Judge:
     def _may_refuse(self, router: str) -> bool:
         """Corrupted adverts are refused; another interval and another list of addresses are counted."""
         intervals = {interval_us for node in self._nodes for interval_us in self._intervals_us(node, router)}
-        return self._schedule.weather.corruption > 0 or bool(self._schedule.reloaded) or len(intervals) > 1
+        told = self._schedule
+        routers = [one for plan in told.plans for one in plan.routers if one.name == router]
+        strict = any(one.hmac is not None or hearing.has_ah(one) or hearing.uses_auto(one) for one in routers)
+        return told.weather.corruption > 0 or bool(told.reloaded) or len(intervals) > 1 or strict
 
     def _intervals_us(self, node: Node, router: str) -> list[Micros]:
         return [plan.advert_interval_us for plan in self._every_plan(node, router)]

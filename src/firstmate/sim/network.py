@@ -3,26 +3,24 @@
 A place is a plug in the switch: nodes first, by index, then clients.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from firstmate.model.addresses import Address
-from firstmate.model.plan import Vip
+from firstmate.model.plan import Transport, Vip
 from firstmate.model.units import Micros
 from firstmate.sim.agenda import Agenda
 from firstmate.sim.chance import Chance
 from firstmate.sim.journal import Journal
-from firstmate.vrrp.packet import GROUP_IPV4, TTL
-from firstmate.vrrp.receive import Datagram
+from firstmate.sim.parcel import Parcel
+from firstmate.sim.parcel import parcel as wrap
+from firstmate.vrrp.receive import Datagram, unwrap
 from firstmate.vrrp.sender import Transmit
 
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    datagram: Datagram
-    intact: bool  # False: the wire has flipped a bit, and the receiver must find out
+RECORDED_MAX = 12  # adverts of each node that a forger remembers
+IP_OCTETS = 20  # the kernel looks after the header of IP itself
 
 
 @dataclass(slots=True)
@@ -42,7 +40,8 @@ class Client:
 @dataclass(slots=True)
 class _Path:
     last_us: Micros = 0  # arrival of the last one that kept the order
-    lost_in_a_row: Counter[int] = field(default_factory=Counter)  # by VRID; 0: gratuitous ARP
+    # By family, VRID, interface and transport; None: gratuitous ARP.
+    lost_in_a_row: Counter[object] = field(default_factory=Counter)
     missed: int = 0  # lost, cut or corrupted, since the beginning
 
 
@@ -53,11 +52,14 @@ class Network:
         self, agenda: Agenda, chance: Chance, journal: Journal, places: dict[Address, int], clients: int
     ) -> None:
         self.receivers: dict[int, Callable[[Parcel], None]] = {}
-        self.clients = [Client(len(places) + number, {}, Counter()) for number in range(clients)]
+        self.clients = [Client(len(set(places.values())) + number, {}, Counter()) for number in range(clients)]
         self.unplugged: Counter[int] = Counter()  # places with no link, and how many reasons each has
         self._cuts: Counter[tuple[int, int]] = Counter()
+        self.blocked: Counter[tuple[int, str]] = Counter()  # places and interfaces where no advert passes
+        self.recorded: dict[int, deque[Parcel]] = {}  # by place: what it has said lately
         self._agenda, self._chance, self._journal, self._places = agenda, chance, journal, places
-        everywhere = range(len(places) + clients)
+        self._nodes = sorted(set(places.values()))
+        everywhere = range(len(self._nodes) + clients)
         self._paths = {(one, other): _Path() for one in everywhere for other in everywhere if one != other}
 
     def is_open(self, sender: int, receiver: int) -> bool:
@@ -78,14 +80,42 @@ class Network:
     def mend(self, side: frozenset[int], *, both_ways: bool) -> None:
         self._cuts.subtract(self._across(side, both_ways=both_ways))
 
-    def transmit(self, sender: int, what: Transmit) -> None:
-        parcel = Parcel(Datagram(what.interface, what.source, what.destination, TTL, what.pdu), intact=True)
-        if what.destination != GROUP_IPV4:
-            self._send(sender, self._places[what.destination], parcel)
+    def is_open_on(self, sender: int, receiver: int, interface: str) -> bool:
+        blocked = self.blocked
+        return not (blocked[sender, interface] or blocked[receiver, interface]) and self.is_open(sender, receiver)
+
+    def miss(self, sender: int, receiver: int) -> None:
+        """What arrived was no good."""
+        self._paths[sender, receiver].missed += 1
+        self._agenda.changed = True
+
+    def place_of(self, address: Address) -> int | None:
+        return self._places.get(address)
+
+    def transmit(self, sender: int, what: Transmit) -> Parcel:
+        if what.whole:
+            parcel = wrap(unwrap(what.pdu, what.interface), sender, what.pdu)
+        else:
+            udp = what.transport is Transport.UDP
+            said = Datagram(what.interface, what.source, what.destination, what.ttl, what.pdu, udp)
+            parcel = wrap(said, sender)
+        recorded = self.recorded.get(sender)
+        if recorded is not None:
+            recorded.append(parcel)
+        self.carry(parcel)
+        return parcel
+
+    def carry(self, parcel: Parcel) -> None:
+        destination = parcel.datagram.destination
+        if not destination.is_multicast:
+            self._send(self._places[destination], parcel)
             return
-        for receiver in self._places.values():
-            if receiver != sender:
-                self._send(sender, receiver, parcel)
+        for receiver in self._nodes:
+            if receiver != parcel.sender:
+                self._send(receiver, parcel)
+
+    def record(self, place: int) -> None:
+        self.recorded[place] = deque(maxlen=RECORDED_MAX)
 
     def announce(self, sender: int, vips: Iterable[Vip], rounds: int) -> None:
         """Gratuitous ARP: a client learns when one round at least comes through."""
@@ -115,30 +145,38 @@ class Network:
             if (a in side and b not in side) or (both_ways and b in side and a not in side)
         ]
 
-    def _send(self, sender: int, receiver: int, parcel: Parcel) -> None:
-        if not self._survives(sender, receiver, stream=parcel.datagram.pdu[1]):
+    def _send(self, receiver: int, parcel: Parcel) -> None:
+        sender, datagram = parcel.sender, parcel.datagram
+        interface = datagram.interface
+        if self.blocked and (self.blocked[sender, interface] or self.blocked[receiver, interface]):
+            self.miss(sender, receiver)
+            return
+        stream = (datagram.pdu[1], interface, datagram.udp, datagram.source.version)
+        if not self._survives(sender, receiver, stream):
             return
         weather = self._chance.weather
         if self._chance.happens(weather.corruption):
-            self._miss(sender, receiver)
-            flipped = replace(parcel.datagram, pdu=self._chance.flip(parcel.datagram.pdu))
-            parcel = Parcel(flipped, intact=False)
+            self.miss(sender, receiver)
+            parcel = self._flip(parcel)
         for _ in range(1 + self._chance.happens(weather.duplication)):
             self._agenda.at(self._arrival_us(sender, receiver), partial(self._arrive, receiver, parcel))
 
-    def _survives(self, sender: int, receiver: int, stream: int = 0) -> bool:
+    def _flip(self, parcel: Parcel) -> Parcel:
+        if not parcel.packet:
+            flipped = self._chance.flip(parcel.datagram.pdu)
+            return wrap(replace(parcel.datagram, pdu=flipped), parcel.sender, forged=parcel.forged, intact=False)
+        packet = parcel.packet[:IP_OCTETS] + self._chance.flip(parcel.packet[IP_OCTETS:])
+        return replace(parcel, packet=packet, intact=False)
+
+    def _survives(self, sender: int, receiver: int, stream: object = None) -> bool:
         path, weather = self._paths[sender, receiver], self._chance.weather
         spared = weather.losses_in_a_row_max is not None and path.lost_in_a_row[stream] >= weather.losses_in_a_row_max
         if self.is_open(sender, receiver) and (spared or not self._chance.happens(weather.loss)):
             path.lost_in_a_row[stream] = 0
             return True
         path.lost_in_a_row[stream] += 1
-        self._miss(sender, receiver)
+        self.miss(sender, receiver)
         return False
-
-    def _miss(self, sender: int, receiver: int) -> None:
-        self._paths[sender, receiver].missed += 1
-        self._agenda.changed = True
 
     def _arrival_us(self, sender: int, receiver: int) -> Micros:
         path = self._paths[sender, receiver]
@@ -157,5 +195,5 @@ class Network:
         client.learn(addresses, place)
         self._agenda.changed = True
         if moved:
-            number, names = client.place - len(self._places) + 1, " ".join(map(str, moved))
+            number, names = client.place - len(self._nodes) + 1, " ".join(map(str, moved))
             self._journal.note(f"client{number}", "sends {} to n{} now", names, place + 1)

@@ -2,21 +2,22 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
 
 from firstmate.model.addresses import Address
 from firstmate.model.messages import FactChanged, Will
 from firstmate.model.plan import HAPROXY_FACT, Plan, Vip
-from firstmate.model.units import MS, Micros
-from firstmate.sim.agenda import Agenda
-from firstmate.sim.chance import Chance
-from firstmate.sim.journal import Journal
-from firstmate.sim.network import Network, Parcel
+from firstmate.model.units import MS, S, Micros
+from firstmate.sim import standing
+from firstmate.sim.news import Around, Disturbed, Moved
+from firstmate.sim.parcel import Parcel
 from firstmate.sim.schedule import Start
+from firstmate.sim.senses import Senses
+from firstmate.sim.testament import seal
 from firstmate.vrrp.instance import PeerGone, Signal
 from firstmate.vrrp.member import Announce, Claim, Release
+from firstmate.vrrp.packet import BadAdvert
+from firstmate.vrrp.receive import unwrap
 from firstmate.vrrp.router import Action, Changed, Event, Noticed, Router
 from firstmate.vrrp.sender import Transmit
 from firstmate.vrrp.tracking import link_fact, source_fact
@@ -24,44 +25,8 @@ from firstmate.vrrp.tracking import link_fact, source_fact
 PACKETS_AT_ONCE = 64  # as in pulse.loop: then the rest of the inbox and the timers get their turn
 SOCKET_PACKETS_MAX = 256  # about what a receive buffer of 208 KiB holds
 EXECUTOR_US: Micros = 1 * MS  # the supervisor's way from the death of pulse to its will
-
-
-@dataclass(frozen=True, slots=True)
-class Listened:
-    """A good advert was given to the router."""
-
-    node: int
-    router: str
-    sender: Address
-    priority: int
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    node: int
-    changed: Changed
-
-
-@dataclass(frozen=True, slots=True)
-class Disturbed:
-    """Something befell this node from outside; what it did until now says nothing about what follows."""
-
-    node: int
-    slept_us: Micros = 0  # by its own clock: how long it has done nothing, or how far the clock jumped
-
-
-News: TypeAlias = Listened | Moved | Disturbed
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What every node of a story shares."""
-
-    agenda: Agenda
-    chance: Chance
-    network: Network
-    journal: Journal
-    news: list[News]  # for the judge, who empties it
+REPAIR_US: Micros = 1 * S  # as in pulse.loop: how often what is missing is looked for
+EPOCH_US: Micros = 1_790_000_000 * S  # the true time of day when a story begins
 
 
 class Node:
@@ -71,14 +36,21 @@ class Node:
         self, place: int, plan: Plan, start: Start, around: Around, build: Callable[[Plan, Micros], Router]
     ) -> None:
         self.place, self.plan, self.name = place, plan, plan.node
-        self.plans = {router.name: router for router in plan.routers}  # as pulse has read them
+        self.read_plan = plan  # as pulse has read it
+        self.plans = {router.name: router for router in plan.routers}
         self.router: Router | None = None
         self.held: set[Vip] = set()  # on the interface, as its kernel has it
         self.powered, self.paused, self.frozen = False, False, False
-        self.haproxy_told = False  # this pulse has heard that HAProxy serves
+        self.told: dict[str, bool | int] = {}  # what this pulse has heard of itself
+        self.starting = False  # the start delay runs
         self.has_let_go = False  # the last pulse ended in good order, or its will was done
         self.bury: Callable[[Node], None] = _nobody_cares
         self._haproxy_up, self._generation = True, 1
+        self._truth: dict[str, bool | int] = dict(start.facts)
+        self._standings: dict[str, tuple[bool, int]] = {}  # by router; until it is told something else
+        self._senses = Senses(place, around)
+        self._begins_at_us: Micros = 0  # by its own clock: the end of the start delay
+        self._looks_at_us: Micros = 0
         self._start, self._build = start, build
         self._reloading = False
         self._clock_ahead_us = start.clock_us
@@ -105,9 +77,32 @@ class Node:
         return self.router is not None and self.powered and not self.paused and not self.frozen
 
     @property
-    def is_fit(self) -> bool:
-        """It could hold the addresses: it runs, has a link, and knows that HAProxy serves."""
-        return self.is_running and self.haproxy_told and not self._around.network.unplugged[self.place]
+    def utc_us(self) -> Micros:
+        return EPOCH_US + self._around.agenda.now_us + self._start.utc_skew_us
+
+    @property
+    def utc_skew_us(self) -> Micros:
+        return self._start.utc_skew_us
+
+    def may_lead(self, router: str) -> bool:
+        """It runs, has a link, and knows of nothing that forbids it."""
+        return self.is_running and not self._around.network.unplugged[self.place] and self._standing(router)[0]
+
+    def priority(self, router: str) -> int:
+        """The effective one, as what it was told makes it."""
+        return self._standing(router)[1]
+
+    def _standing(self, router: str) -> tuple[bool, int]:
+        found = self._standings.get(router)
+        if found is None:
+            plan, told = self.read_plan, self.told
+            fit, priority = standing.is_fit(plan, router, told), standing.priority(plan, self.plans[router], told)
+            found = self._standings[router] = fit, priority
+        return found
+
+    def is_fit(self, router: str) -> bool:
+        """It could hold the addresses, and nothing holds it back."""
+        return not self.starting and self.may_lead(router)
 
     @property
     def answers_arp(self) -> bool:
@@ -135,7 +130,15 @@ class Node:
         self._read_plan()
         router = self.router = self._build(self.plan, self.clock_us)
         self.paused, self.has_let_go, self._will = False, False, Will((), ())
+        self._senses, self.told = Senses(self.place, self._around), {}
+        self._standings.clear()
+        self.starting = self.plan.start_delay_us > 0
+        self._begins_at_us = self._looks_at_us = self.clock_us
+        if self.starting:
+            self._begins_at_us += self.plan.start_delay_us
+            self._around.agenda.after(self.plan.start_delay_us, partial(self._begin, router))
         self._disturb("pulse starts")
+        router.utc_ahead_us = self.utc_us - self.clock_us
         self._carry(router.release_leftovers({vip.ip for vip in self.held}, self.clock_us))
         self.held = set()
         self._feed_link_facts()
@@ -222,6 +225,12 @@ class Node:
         for fact in self._link_facts():
             self._message(fact)
 
+    def learn(self, fact: str, value: bool | int) -> None:  # noqa: FBT001 - a fact is one or the other
+        """A check, or a number in a file, is another one now."""
+        self._truth[fact] = value
+        if self.router is not None and HAPROXY_FACT in self.told:
+            self._tell(fact)
+
     # What reaches it.
 
     def receive(self, parcel: Parcel) -> None:
@@ -258,6 +267,7 @@ class Node:
             self._listen(self._adverts.popleft())
         while self._messages:
             self._feed(self._messages.popleft())
+            self._around.agenda.changed = True
         while self._mourned:
             peer = self._mourned.popleft()
             if peer.router is None and peer.answers_arp:
@@ -268,7 +278,20 @@ class Node:
         deadline_us = self.router.deadline_us
         if deadline_us is not None and deadline_us <= self.clock_us:
             self._feed(Signal.TIMER)
+        if self.clock_us >= self._looks_at_us:
+            self._looks_at_us = self.clock_us + REPAIR_US
+            self._carry(self.router.look_around(self.clock_us))
         self._sleep()
+
+    def _begin(self, router: Router) -> None:
+        """By its own clock, which may have stood still meanwhile."""
+        if self.router is not router or not self.starting:
+            return
+        if self.clock_us < self._begins_at_us or not self.is_running:
+            self._around.agenda.after(max(self._begins_at_us - self.clock_us, 1 * MS), partial(self._begin, router))
+            return
+        self.starting = False
+        self._disturb("its start delay is over")
 
     def _adopt(self) -> None:
         assert self.router is not None
@@ -279,7 +302,8 @@ class Node:
         self._disturb("goes by the new plan")
 
     def _read_plan(self) -> None:
-        self._reloading = False
+        self._reloading, self.read_plan = False, self.plan
+        self._standings.clear()
         self.plans = {router.name: router for router in self.plan.routers}
 
     def _sleep(self) -> None:
@@ -290,15 +314,30 @@ class Node:
             self._wake_after(deadline_us - self.clock_us)
 
     def _listen(self, parcel: Parcel) -> None:
-        if parcel.intact:
-            vrid, priority = parcel.datagram.pdu[1:3]
-            for router in self.plan.routers:
-                if router.vrid == vrid:
-                    self._around.news.append(Listened(self.place, router.name, parcel.datagram.source, priority))
-        self._feed(parcel.datagram)
+        """As `pulse.loop` hears: what repeats the last one goes the short way."""
+        router = self.router
+        assert router is not None
+        datagram = parcel.datagram
+        if parcel.packet:
+            try:
+                datagram = unwrap(parcel.packet, datagram.interface)
+            except BadAdvert as error:
+                router.count(error.reason.value)
+                return
+        vrid, priority = parcel.datagram.pdu[1:3]
+        for one in self.read_plan.routers:
+            if one.vrid == vrid and one.family == datagram.source.version and parcel.intact:
+                self._senses.heard(one, parcel, priority, self.utc_us)
+        said = parcel.said
+        if said and not parcel.packet and router.hear_again(said, self.clock_us):
+            return
+        router.utc_ahead_us = self.utc_us - self.clock_us
+        self._carry(router.hear(datagram, self.clock_us, None if parcel.packet else said or None))
+        router.take_new_master()
 
     def _feed(self, event: Event) -> None:
         assert self.router is not None
+        self.router.utc_ahead_us = self.utc_us - self.clock_us
         self._carry(self.router.handle(event, self.clock_us))
 
     def _carry(self, actions: list[Action]) -> None:
@@ -306,7 +345,8 @@ class Node:
         for action in actions:
             match action:
                 case Transmit():
-                    around.network.transmit(self.place, action)
+                    parcel = around.network.transmit(self.place, action)
+                    self._senses.spoken(self.read_plan.routers, action, parcel)
                 case Claim(_, vips):
                     self.held.update(vips)
                 case Release(_, vips):
@@ -332,8 +372,8 @@ class Node:
             self._around.agenda.after(EXECUTOR_US, self._execute_will)
             return
         will, self._will = self._will, Will((), ())
-        for one in will.bequests:
-            self._around.network.transmit(self.place, Transmit(one.interface, one.source, one.destination, one.pdu))
+        for one in seal(will.bequests, self.utc_us):
+            self._around.network.transmit(self.place, one)
         gone = {vip.ip for holding in will.holdings for vip in holding.addresses}
         self.held = {vip for vip in self.held if vip.ip not in gone}
         self.has_let_go = True
@@ -342,7 +382,8 @@ class Node:
     def _end_pulse(self) -> None:
         if self.router is None:
             return
-        self.router, self.paused, self.haproxy_told = None, False, False
+        self.router, self.paused, self.starting, self.told = None, False, False, {}
+        self._standings.clear()
         for queue in (self._adverts, self._messages, self._mourned):
             queue.clear()
         self._wake_at_us = None
@@ -355,7 +396,11 @@ class Node:
             self._wake_after(0)
 
     def _hear_of_haproxy(self, router: Router) -> None:
-        if self.router is router and self._haproxy_up:
+        if self.router is not router:
+            return
+        for fact in self._truth:
+            self._tell(fact)
+        if self._haproxy_up:
             self._tell_haproxy(up=True, generation=self._generation)
 
     def _hear_late(self, router: Router | None, generation: int) -> None:
@@ -367,10 +412,18 @@ class Node:
         if self.router is None:
             return
         if generation == self._generation:
-            self.haproxy_told = up
+            self.told[HAPROXY_FACT] = up
+            self._standings.clear()
             self._disturb(f"HAProxy {'serves' if up else 'is down'}")
         why = "" if up else "HAProxy has exited"
         self._message(FactChanged(HAPROXY_FACT, up=up, why=why, at_us=self.clock_us, generation=generation))
+
+    def _tell(self, fact: str) -> None:
+        value = self.told[fact] = self._truth[fact]
+        self._standings.clear()
+        up, number = (value, None) if isinstance(value, bool) else (True, value)
+        self._disturb(f"{fact} is {value}")
+        self._message(FactChanged(fact, up=up, why="" if up else "as drawn", at_us=self.clock_us, value=number))
 
     def _feed_link_facts(self) -> None:
         for fact in self._link_facts():

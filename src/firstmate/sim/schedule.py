@@ -23,6 +23,9 @@ class FaultKind(Enum):
     HAPROXY = "haproxy down"
     JUMP = "clock jumps"  # forward by `jump_us`; nothing to undo
     RELOAD = "plan reloaded"  # the second plan of that node; nothing to undo
+    FACT = "fact changes"  # what is tracked under the name `fact` is down, or says the number `value`
+    WAY = "way blocked"  # adverts of that node are dropped on the interface `fact`, coming and going
+    FORGE = "forger"  # somebody says again what that node has said, and says unsigned words in its name
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ class Fault:
     node: int = 0  # index; partitions have a side instead
     side: frozenset[int] = frozenset()  # places: nodes first, then clients
     jump_us: Micros = 0
+    fact: str = ""
+    value: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,8 @@ class Start:
     at_us: Micros
     fact_after_us: Micros  # how long after each start it hears that HAProxy serves
     clock_us: Micros  # what the node's clock says at time 0
+    utc_skew_us: Micros = 0  # how far its time of day is ahead of the true one
+    facts: tuple[tuple[str, bool | int], ...] = ()  # what else it tracks, beside link and HAProxy: as it is at first
 
 
 @dataclass(frozen=True, slots=True)

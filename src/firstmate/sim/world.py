@@ -16,12 +16,13 @@ from firstmate.sim.faults import Faults
 from firstmate.sim.invariants import Judge, Violation
 from firstmate.sim.journal import Journal
 from firstmate.sim.network import Client, Network
-from firstmate.sim.node import Around, News, Node
+from firstmate.sim.news import Around, News
+from firstmate.sim.node import Node
 from firstmate.sim.schedule import Schedule, Weather
 from firstmate.vrrp.router import Router
 
 REDIAL_US: Micros = 3 * MS  # the longest that the lifeline needs to be refused
-EVENTS_MAX = 50_000  # a storm of adverts must end the story, not the machine
+EVENTS_MAX = 200_000  # a storm of adverts must end the story, not the machine
 
 
 class World:
@@ -33,7 +34,12 @@ class World:
         self.journal = Journal(self.agenda)
         self.events = 0
         self._chance = Chance(Random(f"story {schedule.seed}"), schedule.weather)
-        places: dict[Address, int] = {plan.me.address: place for place, plan in enumerate(schedule.plans)}
+        places: dict[Address, int] = {
+            path.source: place
+            for place, plan in enumerate(schedule.plans)
+            for router in plan.routers
+            for path in router.all_paths
+        }
         self.network = Network(self.agenda, self._chance, self.journal, places, schedule.clients)
         news: list[News] = []
         around = Around(self.agenda, self._chance, self.network, self.journal, news)

@@ -34,6 +34,7 @@ SENT, SENT_ZERO = "sent_advertisements", "sent_pri_zero"
 GARP_SENT, NA_SENT = "garp_sent", "na_sent"
 TWO_MASTERS = "two_masters"  # adverts of another MASTER while we are
 CONTEST_ADVERTS, ONE_WAY_ADVERTS = 2, 4  # so many in a row, each answered by ours
+CONTESTS_MAX = 16  # other MASTERs at one time that are told apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,6 @@ Action: TypeAlias = Transmit | Claim | Release | Announce
 class Contest:
     """Another MASTER beside us: how often it was heard since we both are."""
 
-    sender: Address
     adverts: int
     last_us: Micros
 
@@ -85,7 +85,7 @@ class Member:
         self.utc_ahead_us: Micros = 0  # the time of day is so much ahead of `now_us`
         self.tracks: tuple[Track, ...] = ()  # what `tracking.needed_facts` found
         self.queued_us: Micros | None = None  # its place in the router's queue of deadlines
-        self.contest: Contest | None = None  # only while MASTER
+        self.contests: dict[Address, Contest] = {}  # by sender; only while MASTER
         self.counters: dict[str, int] = dict.fromkeys(
             [MASTER_TRANSITIONS, RELEASES, RECEIVED, RECEIVED_ZERO, SENT, SENT_ZERO, GARP_SENT, NA_SENT, TWO_MASTERS], 0
         ) | {refusal.value: 0 for refusal in Refusal}
@@ -156,15 +156,16 @@ class Member:
         self.paths = Paths(plan)
         if not isinstance(self.instance.state, Master):
             return []
+        had, has = ({vip.place for vip in one.moving} for one in (before, plan))
         gone = Release(
             plan.name,
-            tuple(vip for vip in before.vips if vip not in plan.vips),
+            tuple(vip for vip in before.moving if vip.place not in has),
             tuple(route for route in before.routes if route not in plan.routes),
             tuple(rule for rule in before.rules if rule not in plan.rules),
         )
         new = Claim(
             plan.name,
-            tuple(vip for vip in plan.vips if vip not in before.vips),
+            tuple(vip for vip in plan.moving if vip.place not in had),
             tuple(route for route in plan.routes if route not in before.routes),
             tuple(rule for rule in plan.rules if rule not in before.rules),
         )
@@ -185,7 +186,7 @@ class Member:
         if not isinstance(self.instance.state, Master):
             return (), None
         plan = self.plan
-        return self.sender.bequests(), Holding(plan.vips, plan.routes, plan.rules)
+        return self.sender.bequests(), Holding(plan.moving, plan.routes, plan.rules)
 
     def view(self, oddities: tuple[Oddity, ...] = (), *, held: bool) -> RouterView:
         plan, state = self.plan, self.instance.state
@@ -237,9 +238,11 @@ class Member:
     def note_contest(self, heard: Heard, now_us: Micros) -> int:
         """We are MASTER and so is the sender: how many adverts of it in a row we have heard and answered."""
         gap_us = 4 * max(heard.interval_us, self.plan.advert_interval_us)
-        contest = self.contest
-        if contest is None or contest.sender != heard.sender or now_us - contest.last_us > gap_us:
-            contest = self.contest = Contest(heard.sender, 0, now_us)
+        contest = self.contests.get(heard.sender)
+        if contest is None or now_us - contest.last_us > gap_us:
+            if len(self.contests) >= CONTESTS_MAX:
+                self.contests.clear()
+            contest = self.contests[heard.sender] = Contest(0, now_us)
         contest.adverts += 1
         self.counters[TWO_MASTERS] += 1
         contest.last_us = now_us
@@ -259,7 +262,7 @@ class Member:
         elif was_master:
             lost = isinstance(self.instance.state, Backup) and self.instance.state.master is not None
             self.counters[NEXT_MASTER_REASON] = WhyMaster.PREEMPTED if lost else WhyMaster.PRIORITY
-        self.contest = None
+        self.contests.clear()
 
     def _carry(self, action: Advertise | Addresses, now_us: Micros) -> Sequence[Action]:
         plan = self.plan
@@ -272,11 +275,11 @@ class Member:
                 self.epoch += 1
                 self.counters[MASTER_TRANSITIONS] += 1
                 self.announcer.start(now_us)
-                return [Claim(plan.name, plan.vips, plan.routes, plan.rules)]
+                return [Claim(plan.name, plan.moving, plan.routes, plan.rules)]
             case Addresses.RELEASE:
                 self.counters[RELEASES] += 1
                 self.announcer.stop()
-                return [Release(plan.name, plan.vips, plan.routes, plan.rules)]
+                return [Release(plan.name, plan.moving, plan.routes, plan.rules)]
             case Addresses.ANNOUNCE | Addresses.ANNOUNCE_CONTEST:
                 self.announcer.again(now_us, contest=action is Addresses.ANNOUNCE_CONTEST)
                 return []

@@ -173,6 +173,8 @@ class Receiver:
             way = _Way(path, {at.packed: peer for at, peer in zip(path.peers, plan.peers, strict=False)})
             self._ways.setdefault((_where(path), path.transport), []).append(way)
         self._own = {path.source.packed for path in plan.all_paths}
+        # Most files name the nodes' global addresses, and IPv6 multicast comes from link-local ones.
+        self._knows_link_locals = any(peer.version == 6 and peer.is_link_local for peer in plan.peers)
         self._marks.limit = max(MARKS_MIN, sum(len(path.peers) for path in plan.all_paths))
         self._answers.clear()
 
@@ -342,7 +344,7 @@ class Receiver:
             theirs = " ".join(map(str, advert.addresses[:4])) or "none"
             text = f"{source} advertises other addresses ({theirs}) than ours; make the two configurations equal"
             yield Remark("addresses-differ", text, Refusal.ADDRESS_LIST.value)
-        if not known:
+        if not known and (self._knows_link_locals or source.version == 4 or not source.is_link_local):
             yield Remark("unknown-peer", f"{source} takes part, but is no node or peer of our configuration")
         if plan.priority == OWNER and advert.priority == OWNER:
             yield Remark("two-owners", f"{source} also claims to own the addresses (priority 255)")

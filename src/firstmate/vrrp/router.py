@@ -154,7 +154,7 @@ class Router:
         try:
             heard, remarks = one.receiver.examine(datagram, now_us + self.utc_ahead_us)
         except BadAdvert as error:
-            return self._refuse(one, datagram.source, error, now_us)
+            return self._refuse(one, datagram, error, now_us)
         path = one.paths.of(datagram.source, heard.sender, udp=datagram.udp)
         one.heard_at_us = path.heard_at_us = now_us
         one.counters[member.RECEIVED] += 1
@@ -174,7 +174,7 @@ class Router:
         """Addresses with our mark that a killed predecessor left: resign, release; call before STARTUP."""
         out: list[Action] = []
         for one in self.members.values():
-            if vips := tuple(vip for vip in one.plan.vips if vip.ip in found):
+            if vips := tuple(vip for vip in one.plan.moving if vip.ip in found):
                 out += one.resign_leftovers(vips, now_us)
         return out
 
@@ -203,8 +203,9 @@ class Router:
             if len(one.plan.all_paths) < 2:
                 continue
             for path in one.silent_paths(now_us):
-                text = f"no advert of {path.peer} comes by {path.transport.value} from {path.address}, though by others"
-                out += self._notice(one, "path-silent", path.address, text, now_us)
+                way = f"{path.transport.value} from {path.address}"
+                text = f"no advert of {path.peer} comes by {way}, though by others"
+                out += self._notice(one, "path-silent", way, text, now_us)
         return out
 
     def will(self) -> Will:
@@ -319,7 +320,7 @@ class Router:
             at_us, one = first
             if at_us <= now_us:
                 due_us = at_us
-            elif at_us - now_us > TOGETHER_MAX_US or not _may_go_early(one, at_us - now_us):
+            elif at_us - due_us > TOGETHER_MAX_US or not _may_go_early(one, at_us - due_us):
                 break
             self._deadlines.take()
             sent = one.advertise_again(due_us, now_us)
@@ -359,12 +360,14 @@ class Router:
         text = f"{datagram.source} advertises vrid {vrid} on {datagram.interface}, which is none of ours there"
         return self.notice("foreign-vrid", f"{datagram.source} {vrid}", text, now_us)
 
-    def _refuse(self, one: Member, source: Address, error: BadAdvert, now_us: Micros) -> list[Action]:
-        counter = error.reason.value
+    def _refuse(self, one: Member, datagram: Datagram, error: BadAdvert, now_us: Micros) -> list[Action]:
+        counter, source = error.reason.value, datagram.source
         one.counters[counter] += 1
         if error.reason is Refusal.IGNORED:
             if source not in {path.source for path in one.plan.all_paths}:
                 return []
+            if any(vip.ip == datagram.destination for vip in one.plan.vips):
+                return []  # what we tell the owner of this address, while we hold it
             text = f"an advert came with our own address {source}: another host has it, or a loop returns ours"
             return self._notice(one, "own-address", source, text, now_us)
         one.counters[member.PROTO_ERR_REASON] = PROTO_ERR_REASON.get(error.reason, 0)
@@ -422,7 +425,10 @@ def same_router(before: VrrpPlan, after: VrrpPlan) -> bool:
 
 
 def _may_go_early(one: Member, early_us: Micros) -> bool:
-    """Is only its next advert due, and nearly so?"""
+    """Is only its next advert due, and nearly so? `early_us`: by how much its timer would move.
+
+    Not how long it is until then: one that is far behind its time must not draw others back to where it should be.
+    """
     return (
         isinstance(one.instance.state, Master)
         and one.instance.deadline_us == one.deadline_us

@@ -252,3 +252,29 @@ def test_without_peers_it_only_listens(new_node: NewNode) -> None:
     assert a.line.deadline_us > NOW + 1000 * REDIAL_US
     a.line.close()
     assert a.line.readers() == []
+
+
+def test_a_hello_longer_than_the_kernel_takes_arrives_whole(two: Two) -> None:
+    a, b = two
+    for dial in b.line._dials.values():
+        assert dial.end is not None
+        dial.end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    names = [f"router-of-a-long-name-{number}" for number in range(1500)]
+    long = Hello("lb-b", "", dict.fromkeys(names, "BACKUP"), dict.fromkeys(names, 254), "", "")
+    assert len(jsonable.dumps(long)) < LINE_OCTETS_MAX
+    b.line.say(long, NOW)
+    b.line.say(Hello("another", "", {}, {}, "", ""), NOW)  # left out: the one before is still on its way
+    until(lambda: a.line.views()[0].states is not None, a, b)
+    assert a.line.views()[0].states == long.states
+    assert (a.gone, b.gone) == ([], [])
+    b.line.say(HELLO, NOW)
+    until(lambda: a.line.views()[0].haproxy == "2.6.12 up", a, b)
+
+
+def test_one_that_ends_with_half_a_hello_unsent_is_gone(two: Two) -> None:
+    a, b = two
+    for _ in range(2000):
+        b.line.say(Hello("x" * 100_000, "", {}, {}, "", ""), NOW)
+    assert b.line.writers() != []
+    a.line.close()
+    until(lambda: b.gone == [A], b)

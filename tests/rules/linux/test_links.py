@@ -52,13 +52,13 @@ def test_ours_is_a_macvlan_with_our_alias() -> None:
     assert {name for name, one in parsed.items() if one.ours} == {"a macvlan"}
 
 
-def test_a_macvlan_is_private_and_has_the_virtual_mac() -> None:
+def test_a_macvlan_is_apart_from_others_and_has_the_virtual_mac() -> None:
     body = links.encode_macvlan("vrrp.5", 4, VIRTUAL)
     assert links.parse(16, body) == Link(
         0, "vrrp.5", admin_up=False, carrier=False, mac=VIRTUAL, parent=4, kind="macvlan"
     )
     info = read_attributes(read_attributes(body[16:])[18])
-    assert read_attributes(info[2]) == {1: struct.pack("=I", 1)}  # IFLA_MACVLAN_MODE, private
+    assert read_attributes(info[2]) == {1: struct.pack("=I", 2)}  # IFLA_MACVLAN_MODE, VEPA
 
 
 def test_our_interface_has_an_alias_and_no_link_local_address() -> None:

@@ -69,7 +69,7 @@ def test_node_name() -> None:
         ("192.0.2.11, 192.0.2.10", "lb-b, lb-a"),
         ("heard 192.0.2.11.", "heard lb-b."),
         ("2001:db8::11 said priority 0", "lb-b said priority 0"),
-        ("two (2001:db8::11, 198.51.100.11): why", "two (lb-b, lb-b): why"),
+        ("two (2001:db8::11, 198.51.100.11): why", "two (lb-b, lb-b (198.51.100.11)): why"),
         ("2001:db8::11: it is odd", "lb-b: it is odd"),
         ("2001:db8::111, 2001:db8::11:2", "2001:db8::111, 2001:db8::11:2"),
         ("192.0.2.110 and 1192.0.2.11", "192.0.2.110 and 1192.0.2.11"),

@@ -10,7 +10,8 @@ from firstmate.model.units import MS, Micros
 from firstmate.sim.agenda import Agenda
 from firstmate.sim.chance import Chance
 from firstmate.sim.journal import Journal
-from firstmate.sim.network import Network, Parcel
+from firstmate.sim.network import Network
+from firstmate.sim.parcel import Parcel
 from firstmate.sim.schedule import Weather
 from firstmate.vrrp.packet import GROUP_IPV4, TTL
 from firstmate.vrrp.sender import Transmit

@@ -8,8 +8,8 @@ from tests.rules.sim.example import PLANS, STORY, VIP, WIRE, story
 from firstmate.model.messages import RouterState
 from firstmate.model.units import MS, S, Micros
 from firstmate.sim.conditions import Invariant
-from firstmate.sim.network import Parcel
 from firstmate.sim.node import EXECUTOR_US, SOCKET_PACKETS_MAX
+from firstmate.sim.parcel import Parcel
 from firstmate.sim.schedule import Fault, FaultKind, Schedule
 from firstmate.sim.world import World
 from firstmate.vrrp.packet import GROUP_IPV4, Advert, encode
@@ -137,7 +137,7 @@ def test_a_word_of_ops_about_an_older_haproxy_comes_too_late() -> None:
     node.haproxy_ends(late_news_us=5 * MS)
     until(world, 1 * S + 6 * MS)
     assert states(world)[0] is FAULT
-    assert not node.is_fit
+    assert not node.is_fit("vi1")
     node.haproxy_serves()
     until(world, 1 * S + 7 * MS)
     assert states(world)[0] is BACKUP

@@ -8,7 +8,7 @@ from firstmate.model.messages import Bequest, Holding, PathView, RouterState, Ro
 from firstmate.model.plan import Auth, ChecksumForm, PathPlan, Route, Rule, Transport, Vip, VrrpPlan
 from firstmate.model.units import MS, S, Micros
 from firstmate.vrrp.instance import Event, Heard, Master, Signal, Unfit
-from firstmate.vrrp.member import Announce, Claim, Member, Release
+from firstmate.vrrp.member import CONTESTS_MAX, Announce, Claim, Member, Release
 from firstmate.vrrp.packet import GROUP_IPV4, Advert, Refusal, decode
 from firstmate.vrrp.sender import Transmit
 
@@ -283,8 +283,15 @@ def test_a_contest_is_counted_while_it_goes_on() -> None:
     weak = Heard(90, S, PEER)
     assert [member.note_contest(weak, LED + n * S) for n in range(3)] == [1, 2, 3]
     assert member.note_contest(replace(weak, sender=LOWER), LED + 3 * S) == 1
-    assert member.note_contest(weak, LED + 3 * S) == 1
+    assert member.note_contest(weak, LED + 3 * S) == 4  # each is counted by itself
     assert member.note_contest(weak, LED + 8 * S) == 1  # silent for more than four intervals in between
+
+
+def test_contests_with_many_are_forgotten_rather_than_kept() -> None:
+    member = master()
+    for last in range(CONTESTS_MAX + 1):
+        assert member.note_contest(Heard(90, S, IPv4Address(f"192.0.2.{100 + last}")), LED) == 1
+    assert len(member.contests) == 1
 
 
 def test_why_mastership_came_and_went() -> None:  # C77, C92

@@ -32,6 +32,7 @@ ACCEPTED = {
     "C16 hop limit 64":     (PLAN6,         datagram(ADVERT, ttl=64),                               []),
     "multicast":            (MULTI6,        datagram(ADVERT, to=GROUP_IPV6),                        []),
     "a stranger":           (MULTI6,        datagram(ADVERT, STRANGER6, GROUP_IPV6),                ["unknown-peer"]),
+    "a link-local address": (replace(MULTI6, peers=(PEER_GLOBAL,)), datagram(ADVERT, to=GROUP_IPV6), []),
     "C38 febf::1":          (PLAN6,         datagram(first("febf::1")),                             ["addresses-differ"]),
     "C38 global, lenient":  (LENIENT,       datagram(first("2001:db8::1")),                         ["addresses-differ"]),
     "C38 source, lenient":  (LENIENT_MULTI, datagram(ADVERT, PEER_GLOBAL, GROUP_IPV6),              ["unknown-peer"]),

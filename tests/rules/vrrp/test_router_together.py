@@ -22,7 +22,7 @@ from firstmate.model.plan import (
     VrrpPlan,
 )
 from firstmate.model.units import MS, S, Micros
-from firstmate.vrrp.instance import PeerGone, Signal
+from firstmate.vrrp.instance import Master, PeerGone, Signal
 from firstmate.vrrp.member import Claim
 from firstmate.vrrp.packet import GROUP_IPV6, Advert, encode
 from firstmate.vrrp.receive import Datagram
@@ -280,6 +280,18 @@ def test_one_that_is_due_much_later_waits() -> None:
     made.handle(TIMER, LED + 50 * MS)
     sent = {one.pdu[1] for one in made.handle(TIMER, LED + S) if isinstance(one, Transmit)}
     assert sent == {FRONT.vrid}
+
+
+@pytest.mark.timeout(5)
+def test_who_is_far_behind_its_time_draws_nobody_back() -> None:
+    """A node that woke 0.9 s late once sent the other's advert for ever: its next one was always due before now."""
+    made = started(plan(FRONT, replace(BACK, advert_interval_us=100 * MS)))
+    for name, due_us in (("front", NOW), ("back", NOW + 900 * MS)):
+        made.members[name].instance.state = Master(due_us)
+        made._deadlines.put(made.members[name])
+    sent = [one.pdu[1] for one in made.handle(TIMER, NOW + 900 * MS - 1) if isinstance(one, Transmit)]
+    assert set(sent) == {FRONT.vrid}
+    assert made.deadline_us == NOW + 900 * MS
 
 
 # Both families
