@@ -157,6 +157,8 @@ class Conditions:
     def when_whole(self) -> Iterator[Trouble]:
         """What else may not last once every fault is over."""
         for router in self._routers:
+            if not all(self.all_hear_all(name) for name in self._together[router]):
+                continue  # who does not hear the weaker one bears whom that hides for another delay
             if masters := self.masters(router):
                 yield from self._weak_master(router, masters[0])
 

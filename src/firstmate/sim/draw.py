@@ -46,8 +46,10 @@ def schedule(seed: int, nodes: int | None = None) -> Schedule:
     if has_dress:
         plans = dress.plans(look, plans)
     interval_us = max(router.advert_interval_us for plan in plans for router in plan.routers)
-    clear = _clear(rng, interval_us)
-    weather = clear if not kinds or rng.random() < 0.4 else _windy(rng, interval_us, clear)
+    fastest_us = min(router.advert_interval_us for plan in plans for router in plan.routers)
+    gust_us = fastest_us if has_dress else interval_us  # what is late by more than this is a pause, not weather
+    clear = _clear(rng, gust_us)
+    weather = clear if not kinds or rng.random() < 0.4 else _windy(rng, gust_us, clear)
     starts = _starts(rng, count, interval_us)
     if has_dress:
         starts = dress.starts(look, plans, starts)

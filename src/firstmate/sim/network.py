@@ -122,9 +122,8 @@ class Network:
         addresses = [vip.ip for vip in vips]
         for client in self.clients:
             if any(self._survives(sender, client.place) for _ in range(rounds)):
-                self._agenda.at(
-                    self._arrival_us(sender, client.place), partial(self._taught, client, addresses, sender)
-                )
+                arrives_us = self._arrival_us(sender, client.place, straggles=False)
+                self._agenda.at(arrives_us, partial(self._taught, client, addresses, sender))
 
     def resolve(self, client: Client, address: Address, holders: Iterable[int]) -> None:
         """The client asks who has the address; of several answers it keeps one."""
@@ -178,10 +177,11 @@ class Network:
         self.miss(sender, receiver)
         return False
 
-    def _arrival_us(self, sender: int, receiver: int) -> Micros:
+    def _arrival_us(self, sender: int, receiver: int, *, straggles: bool = True) -> Micros:
+        """A word to the clients keeps the order: that two hosts claimed it at one time is settled between them."""
         path = self._paths[sender, receiver]
         straggle_us = self._chance.straggle_us()
-        if straggle_us:
+        if straggle_us and straggles:
             return self._agenda.now_us + self._chance.delay_us() + straggle_us
         path.last_us = max(path.last_us, self._agenda.now_us + self._chance.delay_us())
         return path.last_us

@@ -1,0 +1,387 @@
+"""What no other test would notice: each of these was a mutant that survived (`nox -s mutation`)."""
+
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
+
+import pytest
+from tests.rules.vrrp.example import DOWN, LOWER, NOW, OTHER_VIP, OURS, PEER, PLAN, STRANGER, VIP
+
+from firstmate.model.addresses import Address
+from firstmate.model.messages import FactChanged
+from firstmate.model.plan import (
+    OWNER,
+    Auth,
+    ChecksumForm,
+    GroupPlan,
+    HmacKey,
+    HmacPlan,
+    Node,
+    PathPlan,
+    Plan,
+    Route,
+    Rule,
+    Track,
+    Transport,
+    Vip,
+    VrrpPlan,
+)
+from firstmate.model.units import MS, S
+from firstmate.vrrp.ah import AH_OCTETS
+from firstmate.vrrp.announce import Announcer
+from firstmate.vrrp.deadlines import Deadlines
+from firstmate.vrrp.instance import Heard, Master, PeerGone, Signal, WhyMaster
+from firstmate.vrrp.member import Announce, Claim, Member, Release
+from firstmate.vrrp.packet import GROUP_IPV4, TRAILER_OCTETS, Advert, BadAdvert, Refusal, check, decode, encode
+from firstmate.vrrp.receive import Datagram, Receiver
+from firstmate.vrrp.router import Action, Changed, Noticed, Router
+from firstmate.vrrp.sender import Sender, Transmit
+from firstmate.vrrp.tracking import Facts, link_fact
+from firstmate.vrrp.trailer import _SEQUENCE_END, is_later, sequence_at
+
+LED = NOW + DOWN
+START, STOP, TIMER = Signal.STARTUP, Signal.SHUTDOWN, Signal.TIMER
+KEY = HmacKey(1, b"k" * 32)
+HMAC = HmacPlan((KEY,), 1)
+LINK = FactChanged(link_fact("eth0"), up=True, why="", at_us=NOW)
+BACK = replace(PLAN, name="back", vrid=51, vips=(OTHER_VIP,))
+LAST = replace(PLAN, name="last", vrid=52, vips=(Vip(IPv4Address("203.0.113.3"), 24, "eth0"),))
+ROUTE = Route(IPv4Address("198.51.100.0"), 24)
+RULE = Rule(4, 100, 1_000)
+
+
+def plan(*routers: VrrpPlan, groups: tuple[GroupPlan, ...] = (), **more: object) -> Plan:
+    nodes = (Node("lb-a", OURS), Node("lb-b", PEER, IPv6Address("fe80::77")))
+    return Plan("site", "lb-a", nodes, routers, groups=groups, **more)  # type: ignore[arg-type]
+
+
+def started(*routers: VrrpPlan, groups: tuple[GroupPlan, ...] = (), **more: object) -> Router:
+    made = Router(plan(*routers, groups=groups, **more), NOW)
+    made.handle(LINK, NOW)
+    made.handle(START, NOW)
+    return made
+
+
+def master(asked: VrrpPlan = PLAN) -> Member:
+    made = Member(asked, NOW)
+    made.handle(START, NOW)
+    made.handle(TIMER, LED)
+    return made
+
+
+def datagram(
+    priority: int, of: VrrpPlan = PLAN, source: Address = PEER, *more: Address, to: Address | None = None
+) -> Datagram:
+    addresses = (*(vip.ip for vip in of.vips), *more)
+    to = to or of.source
+    pdu = encode(Advert(of.version, of.vrid, priority, of.advert_interval_us, addresses), source, to)
+    return Datagram("eth0", source, to, 255, pdu)
+
+
+def notices(actions: list[Action]) -> list[str]:
+    return [one.text for one in actions if isinstance(one, Noticed)]
+
+
+def transmits(actions: list[Action]) -> list[Transmit]:
+    return [one for one in actions if isinstance(one, Transmit)]
+
+
+# The instance and its member
+
+
+def test_an_owner_preempts_when_it_starts() -> None:
+    member = Member(replace(PLAN, priority=OWNER), NOW)
+    member.handle(START, NOW)
+    assert member.counters["new_master_reason"] == WhyMaster.PREEMPTED
+
+
+def test_a_group_says_why_it_leads_and_why_it_follows() -> None:
+    made = started(PLAN, BACK, LAST, groups=(GroupPlan("all", ("web", "back", "last")),))
+    changes = [one for one in made.handle(TIMER, LED) if isinstance(one, Changed)]
+    assert [(one.router, one.reason) for one in changes] == [
+        ("web", "no MASTER heard for 3.6 s"),
+        ("back", "no MASTER heard for 3.6 s"),
+        ("last", "no MASTER heard for 3.6 s"),
+    ]
+    actions = made.hear(datagram(200), LED + S)
+    reasons = {one.router: one.reason for one in actions if isinstance(one, Changed)}
+    assert reasons["back"] == reasons["last"] == "moves with another virtual router, which is not MASTER any more"
+    assert {one.router for one in actions if isinstance(one, Release)} == {"web", "back", "last"}
+
+
+def test_two_groups_move_by_themselves() -> None:
+    other = replace(LAST, name="other", vrid=53)
+    groups = (GroupPlan("one", ("web", "back")), GroupPlan("two", ("last", "other")))
+    made = started(PLAN, BACK, LAST, other, groups=groups)
+    made.handle(TIMER, LED)
+    actions = made.hear(datagram(200), LED + S)
+    assert {one.router for one in actions if isinstance(one, Release)} == {"web", "back"}
+    actions = made.hear(datagram(200, LAST), LED + S)
+    assert {one.router for one in actions if isinstance(one, Release)} == {"last", "other"}
+
+
+def test_counters_add_up() -> None:
+    made = started(PLAN)
+    for number in range(3):
+        made.hear(datagram(200), NOW + number, "said")
+    assert [made.hear_again("said", NOW + number) for number in range(4, 6)] == [True, True]
+    for number in range(2):
+        made.hear(datagram(0), NOW + 6 + number)
+    counters = made.members["web"].counters
+    assert (counters["rcvd_advertisements"], counters["rcvd_pri_zero"]) == (7, 2)
+    member = master()
+    for _ in range(2):
+        member.handle(STOP, LED)
+        member.handle(START, LED)
+        member.handle(TIMER, LED + DOWN)
+    member.handle(STOP, LED + DOWN)
+    assert member.counters["sent_pri_zero"] == 3
+
+
+def test_two_masters_are_counted() -> None:
+    made = started(PLAN)
+    made.handle(TIMER, LED)
+    for number in range(3):
+        made.hear(datagram(90), LED + number)
+    made.hear(datagram(0), LED + 4)
+    assert made.members["web"].counters["two_masters"] == 3
+    made.hear(datagram(200), LED + 5)
+    assert made.members["web"].counters["two_masters"] == 3
+
+
+def test_a_weaker_master_is_answered_by_rounds_of_their_own() -> None:
+    member = master(replace(PLAN, garp_lower_prio_repeat=2, garp_lower_prio_delay_us=3 * S))
+    rounds = [one.rounds for one in member.handle(Heard(90, S, PEER), LED + 2 * S) if isinstance(one, Announce)]
+    assert rounds == [2]
+    rounds = [one.rounds for one in member.handle(Heard(0, S, PEER), LED + 4 * S) if isinstance(one, Announce)]
+    assert rounds == [5]  # one that resigns is no contest
+
+
+def test_who_resigns_is_no_contest_for_the_delay_either() -> None:
+    announcer = Announcer(replace(PLAN, garp_delay_us=0, garp_refresh_us=0, garp_lower_prio_delay_us=3 * S))
+    announcer.start(NOW)
+    announcer.due(NOW)
+    announcer.again(NOW + 2 * S)
+    assert (announcer.due(NOW + 2 * S), announcer.deadline_us) == (5, None)
+
+
+def test_routes_and_rules_go_and_come_with_a_reload() -> None:
+    member = master(replace(PLAN, routes=(ROUTE,), rules=(RULE,)))
+    other = replace(RULE, priority=2_000)
+    gone, new = member.adopt(replace(PLAN, routes=(ROUTE,), rules=(other,)), LED)
+    assert (gone, new) == (Release("web", (), (), (RULE,)), Claim("web", (), (), (other,)))
+
+
+def test_leftovers_take_routes_and_rules_with_them() -> None:
+    made = Router(plan(replace(PLAN, routes=(ROUTE,), rules=(RULE,)), BACK), NOW)
+    released = [one for one in made.release_leftovers({VIP.ip, OTHER_VIP.ip}, NOW) if isinstance(one, Release)]
+    assert released == [Release("web", (VIP,), (ROUTE,), (RULE,)), Release("back", (OTHER_VIP,))]
+
+
+def test_a_reload_stops_all_that_it_names_no_more() -> None:
+    made = started(PLAN, BACK, LAST)
+    made.handle(TIMER, LED)
+    actions = made.adopt(plan(PLAN), LED)
+    assert [one.router for one in actions if isinstance(one, Release)] == ["back", "last"]
+
+
+# What is sent
+
+
+def test_adverts_are_signed_with_the_time_of_day() -> None:
+    made = started(replace(PLAN, hmac=HMAC))
+    made.utc_ahead_us = 500 * S
+    (one, _) = transmits(made.handle(TIMER, LED))
+    assert int.from_bytes(one.pdu[-TRAILER_OCTETS:][4:12]) == sequence_at(LED + 500 * S)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_signed_advert_goes_the_same_way_as_one_that_is_not(family: int) -> None:
+    asked = PLAN
+    if family == 6:
+        vips = (Vip(IPv6Address("fe80::50"), 64, "eth0"),)
+        asked = replace(PLAN, source=IPv6Address("fe80::10"), peers=(IPv6Address("fe80::77"),), vips=vips)
+    asked = replace(asked, ttl=64)
+    signed = Sender(replace(asked, hmac=HMAC), 0).adverts(100, NOW)
+    for one, like in zip(signed, Sender(asked, 0).adverts(100, NOW), strict=True):
+        assert replace(one, pdu=b"") == replace(like, pdu=b"")
+        assert one.wire == like.wire
+        check(one.pdu, one.source, one.destination, ChecksumForm.PSEUDO, trailer=True)
+
+
+def test_an_ah_packet_has_the_ttl_of_the_plan() -> None:
+    asked = replace(PLAN, version=2, auth=Auth.AH, auth_pass=b"secret", ttl=64)
+    (one, _) = Sender(asked, 0).adverts(100, NOW)
+    assert (one.pdu[8], one.pdu[9], len(one.pdu)) == (64, 51, 20 + AH_OCTETS + 8 + 4 + 8)
+    assert one.wire.startswith("ah ")
+    assert Sender(PLAN, 0).adverts(100, NOW)[0].wire.startswith("unicast ")
+
+
+def test_a_password_is_sent_and_bequeathed_as_nothing_else() -> None:
+    sender = Sender(replace(PLAN, version=2, auth=Auth.PASS, auth_pass=b"secret"), 0)
+    (one, _) = sender.adverts(100, NOW)
+    assert decode(one.pdu, one.source, one.destination).auth_data == b"secret\0\0"
+    assert [bequest.ah_key for bequest in sender.bequests()] == [b"", b""]
+
+
+def test_a_reload_changes_the_form_of_the_checksum() -> None:
+    sender = Sender(PLAN, 0)
+    sender.adopt(replace(PLAN, checksum=ChecksumForm.PLAIN))
+    (one, _) = sender.adverts(100, NOW)
+    decode(one.pdu, one.source, one.destination, ChecksumForm.PLAIN)
+
+
+def test_udp_goes_to_the_port_of_the_plan_and_comes_to_us() -> None:
+    asked = replace(PLAN, transport=Transport.UDP, hmac=HMAC)
+    made = started(asked, udp_port=7_777)
+    far = Sender(replace(asked, source=PEER, peers=(OURS,)), 7_777)
+    (one,) = far.adverts(200, NOW)
+    made.hear(Datagram("eth0", PEER, OURS, 255, one.pdu, udp=True), NOW)
+    assert made.members["web"].heard_at_us == NOW
+    assert {one.port for one in transmits(made.handle(TIMER, LED))} == {7_777}
+
+
+# What is heard
+
+
+def test_a_signed_advert_of_version_2_is_heard_once() -> None:
+    asked = replace(PLAN, version=2, hmac=HMAC)
+    (one, _) = Sender(replace(asked, source=PEER, peers=(OURS, LOWER)), 0).adverts(200, NOW)
+    receiver = Receiver(asked)
+    given = Datagram("eth0", PEER, OURS, 255, one.pdu)
+    receiver.examine(given, NOW)
+    with pytest.raises(BadAdvert) as found:
+        receiver.examine(given, NOW)
+    assert found.value.reason is Refusal.AUTH_EXT_REPLAY
+
+
+def test_a_list_that_begins_like_ours_is_another() -> None:
+    asked = replace(PLAN, advert_interval_us=3 * S)  # 300 centiseconds: the octet after the count is 1, as the count
+    _, remarks = Receiver(asked).examine(datagram(200, asked, PEER, OTHER_VIP.ip), NOW)
+    assert [(one.code, one.text) for one in remarks] == [
+        (
+            "addresses-differ",
+            f"{PEER} advertises other addresses ({VIP.ip} {OTHER_VIP.ip}) than ours; make the two configurations equal",
+        )
+    ]
+
+
+def test_a_very_short_datagram_speaks_of_no_virtual_router() -> None:
+    made = started(replace(PLAN, vrid=1))
+    assert made.hear(Datagram("eth0", PEER, OURS, 255, b"1"), NOW) == []
+    assert made.counters["vrid_errors"] == 1
+    (said,) = made.hear(Datagram("eth0", PEER, OURS, 255, b"1\x63\xff\x00\0\0\0\0"), NOW)
+    assert said == Noticed("foreign-vrid", f"{PEER} advertises vrid 99 on eth0, which is none of ours there")
+
+
+def test_our_own_address_as_source_is_named() -> None:
+    made = started(PLAN)
+    text = f"web: an advert came with our own address {OURS}: another host has it, or a loop returns ours"
+    assert notices(made.hear(datagram(100, source=OURS), NOW)) == [text]
+    assert [one.source for one in made.oddities.current("web", NOW)] == [str(OURS)]
+
+
+def test_several_remarks_are_all_said_and_name_their_sender() -> None:
+    made = started(replace(PLAN, transport=Transport.MULTICAST))
+    given = datagram(200, replace(PLAN, advert_interval_us=2 * S), STRANGER, OTHER_VIP.ip, to=GROUP_IPV4)
+    assert len(notices(made.hear(given, NOW))) == 3
+    found = made.oddities.current("web", NOW)
+    assert [one.code for one in found] == ["interval-differs", "addresses-differ", "unknown-peer"]
+    assert {one.source for one in found} == {str(STRANGER)}
+    assert all(str(STRANGER) in one.text for one in found)
+    assert [path.peer for path in made.members["web"].paths.views() if path.address == STRANGER] == [STRANGER]
+
+
+def test_each_silent_way_is_named() -> None:
+    """Also when the first virtual router has a single way."""
+    ways = tuple(
+        PathPlan(Transport.UNICAST, f"eth{at}", IPv4Address(f"10.0.{at}.10"), (IPv4Address(f"10.0.{at}.77"), LOWER))
+        for at in (1, 2)
+    )
+    made = started(PLAN, replace(BACK, paths=ways))
+    made.hear(datagram(200, BACK), NOW + S)
+    actions = made.look_around(NOW + S)
+    assert [one.code for one in actions if isinstance(one, Noticed)] == ["path-silent"] * 2
+    assert [(one.source, one.since_us) for one in made.oddities.current("back", NOW + S)] == [
+        ("unicast from 10.0.1.77", NOW + S),
+        ("unicast from 10.0.2.77", NOW + S),
+    ]
+
+
+def test_two_masters_and_a_deaf_one_are_told_in_words() -> None:
+    made = started(PLAN)
+    made.handle(TIMER, LED)
+    said = [text for number in range(4) for text in notices(made.hear(datagram(90), LED + number * S))]
+    assert said[0] == f"web: {PEER} is MASTER too, with priority 90; ours is 100"
+    deaf = f"web: we hear {PEER}, and it does not hear us: look at firewalls and the network from here to there"
+    assert said[1:] == [f"{deaf} (vrid 50 on eth0)"]
+
+
+def test_a_refusal_without_a_hint_ends_with_what_was_found() -> None:
+    made = started(PLAN)
+    given = datagram(200)
+    (text,) = notices(made.hear(replace(given, pdu=given.pdu + b"\0"), NOW))
+    assert text == f"web: refused an advert of {PEER}: 13 octets do not hold 1 addresses exactly"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given", "text"),
+    [
+        (replace(PLAN, hmac=HMAC), datagram(200), "not signed"),
+        (PLAN, datagram(200, replace(PLAN, vips=(OTHER_VIP,)), STRANGER, to=GROUP_IPV4), "{} uses this VRID for other addresses"),
+        (replace(PLAN, version=2, auth=Auth.PASS, auth_pass=b"one"), datagram(200, replace(PLAN, version=2)), "authentication type 0, ours is 1"),
+        (PLAN, Datagram("eth0", PEER, OURS, 255, encode(Advert(3, 50, 200, S, ()), PEER, OURS)), "no address"),
+    ],
+)  # fmt: skip
+def test_refusals_in_words(wanted: VrrpPlan, given: Datagram, text: str) -> None:
+    if given.destination == GROUP_IPV4:
+        wanted = replace(wanted, transport=Transport.MULTICAST)
+    with pytest.raises(BadAdvert) as found:
+        Receiver(wanted).examine(given, NOW)
+    assert found.value.detail == text.format(given.source)
+
+
+# The rest
+
+
+def test_a_fact_that_nobody_tracks_changes_nothing() -> None:
+    assert started(PLAN).handle(FactChanged("weather", up=False, why="rain", at_us=NOW), NOW) == []
+
+
+def test_who_needs_the_time_of_day() -> None:
+    assert not started(PLAN).signs
+    assert started(replace(PLAN, hmac=HMAC)).signs
+    assert started(replace(PLAN, version=2, auth=Auth.AH, auth_pass=b"secret")).signs
+
+
+def test_the_death_of_a_host_is_that_of_its_ipv6_address() -> None:
+    vips = (Vip(IPv6Address("fe80::50"), 64, "eth0"),)
+    asked = replace(PLAN, source=IPv6Address("fe80::10"), peers=(IPv6Address("fe80::77"),), vips=vips)
+    made = started(asked)
+    made.hear(datagram(200, asked, IPv6Address("fe80::77")), NOW)
+    made.handle(PeerGone(PEER), NOW)
+    assert made.deadline_us == NOW + 609_375
+
+
+def test_a_weight_of_one_counts() -> None:
+    facts = Facts()
+    facts.learn(FactChanged("check", up=True, why="", at_us=NOW))
+    assert facts.judge(PLAN, (Track("check", 1),)).priority == 101
+
+
+def test_half_of_the_sequences_are_later() -> None:
+    assert is_later(_SEQUENCE_END // 2 - 1, 0)
+    assert not is_later(_SEQUENCE_END // 2, 0)
+
+
+def test_a_place_that_was_left_hides_nobody() -> None:
+    deadlines, early, late = Deadlines(), master(), master(BACK)
+    early.instance.state, late.instance.state = Master(NOW + 20 * MS), Master(NOW + 30 * MS)
+    early.announcer.stop()
+    late.announcer.stop()
+    deadlines.put(early)
+    early.instance.state = Master(NOW + 10 * MS)
+    deadlines.put(early)  # its first place is void now
+    deadlines.put(late)
+    assert deadlines.first() == (NOW + 10 * MS, early)
+    deadlines.take()
+    assert deadlines.first() == (NOW + 30 * MS, late)
