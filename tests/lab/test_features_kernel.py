@@ -159,6 +159,12 @@ def virtual(duo: Duo) -> Story:
     for vip in ("192.0.2.101", "192.0.2.102", "fd00::101"):
         yield from asked_for(duo, vip, vips[vip])
     assert {one.eth_source for _, one in duo.site.observer.adverts("a", returned, 1)} == {VMAC, VMAC6}
+    yield from virtual_ends(duo, vips)
+
+
+def virtual_ends(duo: Duo, vips: dict[str, str]) -> Story:
+    """Of pulse, of everything, of the macvlan by another file, and in good order."""
+    a, b = duo.both
     zeros = {name: b.counter("rcvd_pri_zero", name) for name in VIRTUAL_NAMES}
     a.kill("pulse")
     yield duo.until(lambda: all(b.counter("rcvd_pri_zero", name) > zeros[name] for name in VIRTUAL_NAMES))

@@ -1,6 +1,7 @@
 """Carries what `vrrp` decided to the network: adverts, addresses, routes, rules, gratuitous ARP."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from ipaddress import IPv4Address
 
 from firstmate.linux import sysctl, vmac
@@ -85,11 +86,11 @@ class Courier:
         # The kernel would take every address of a network away with its first one, which may be another router's.
         for device in {vip.dev for one in self.plan.routers for vip in one.moving if vip.ip.version == 4} & there:
             text = f"{device}: addresses may be lost when another of their network moves"
-            self._try(text, sysctl.write, "ipv4", device, "promote_secondaries", 1)
+            self._try(text, _switch_on, device, "promote_secondaries")
         # An owner advertises from the address that we hold while it is away, which looks forged.
         for name in {one.interface for one in self.plan.routers if one.family == 4 and _has_an_owner(one)} & there:
             text = f"{name}: the owner of an address cannot be heard while we hold it"
-            self._try(text, sysctl.write, "ipv4", name, "accept_local", 1)
+            self._try(text, _switch_on, name, "accept_local")
 
     def remove_vmacs(self) -> None:
         for router in self.plan.routers:
@@ -224,6 +225,12 @@ class Courier:
             do(*what)
         except OSError as error:
             self.complain(f"{otherwise}: {error.strerror}")
+
+
+def _switch_on(interface: str, setting: str) -> None:
+    """Raises `OSError`, but not when the interface has just gone."""
+    with suppress(FileNotFoundError):
+        sysctl.write("ipv4", interface, setting, 1)
 
 
 def _has_an_owner(plan: VrrpPlan) -> bool:

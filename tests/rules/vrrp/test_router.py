@@ -210,13 +210,8 @@ def test_our_own_source_is_ignored(leads: bool) -> None:  # C45
     assert notices(made.handle(datagram(source=OURS, to=GROUP_IPV4), LED)) == ["own-address"]
     ignored = before[0].counters | {"ignored_adverts": 1}
     assert [replace(view, oddities=()) for view in made.views(set(), NOW)] == [replace(before[0], counters=ignored)]
-
-
-def test_what_we_tell_the_owner_of_an_address_that_we_hold_is_no_news() -> None:
-    made = router(replace(PLAN, vips=(replace(VIP, ip=PEER),)))
-    made.handle(TIMER, LED)
-    advert = replace(ADVERT, addresses=(PEER,))
-    assert made.handle(datagram(advert, source=OURS, to=PEER), LED) == []
+    made = router(replace(PLAN, vips=(replace(VIP, ip=PEER),)))  # what we tell an owner, whose address we hold
+    assert made.handle(datagram(source=OURS, to=PEER), LED) == []
 
 
 def test_an_owner_that_ignores_adverts_says_nothing_of_them() -> None:  # C76
