@@ -43,7 +43,7 @@ class Node:
         self.told: dict[str, bool | int] = {}  # what this pulse has heard of itself
         self.starting = False  # the start delay runs
         self.has_let_go = False  # the last pulse ended in good order, or its will was done
-        self.bury: Callable[[Node], None] = _nobody_cares
+        self.bury: Callable[[Node], None] = lambda _: None
         self._haproxy_up, self._generation = True, 1
         self._truth: dict[str, bool | int] = dict(start.facts)
         self._holds: dict[str, tuple[int, VrrpPlan, bool, bool]] = {}
@@ -448,7 +448,3 @@ class Node:
         self._around.agenda.changed = True
         self._around.news.append(Disturbed(self.place, slept_us))
         self._around.journal.note(self.name, text)
-
-
-def _nobody_cares(_node: Node) -> None:
-    return
