@@ -72,7 +72,7 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def lab(session: nox.Session) -> None:
-    """Real kernel, HAProxy and keepalived, in network namespaces."""
+    """Real kernel, HAProxy, keepalived and FRR, in network namespaces."""
     session.run(*PYTHON, "pytest", "tests/lab", *session.posargs)
 
 

@@ -79,6 +79,11 @@ class Crew:
 
     def settled(self, *, client: bool = True) -> Story:
         """One MASTER, the right one, by its word, its address, the client and the wire; and it stays so for a while."""
+        silent = [cell for cell in self.cells if self._says_it_too_early(cell)]
+        if silent:
+            yield Until(self._agree, self.story)
+            at = time.time()
+            yield Until(lambda: all(self.taken_over(cell, at) for cell in silent), self.story)
         yield Until(lambda: self._agree() and (not client or self._client_agrees()), self.story)
         since = time.time()
         yield Until(lambda: all(self._advertised(cell, since) for cell in self.cells), self.story)
@@ -117,9 +122,9 @@ class Crew:
     def _says_it_too_early(self, cell: Cell) -> bool:
         """A new MASTER of FRR says in IPv6 where the addresses are, and keeps its first advert to itself.
 
-        So a third becomes MASTER for a moment and has the last word at the client.
+        In between a third becomes MASTER, or the old one speaks once more, and has the last word at the client.
         """
-        return cell.family == 6 and len(self.members) > 2 and self.is_frr(self.leaders[cell.name])
+        return cell.family == 6 and self.is_frr(self.leaders[cell.name])
 
     def _mac(self, cell: Cell) -> str:
         return self.members[self.leaders[cell.name]].mac(cell)

@@ -151,6 +151,24 @@ def virtual(duo: Duo) -> Story:
     for vip in ("192.0.2.101", "192.0.2.102", "fd00::101"):
         yield from asked_for(duo, vip, vips[vip])
     assert {one.eth_source for _, one in duo.site.observer.adverts("a", returned, 1)} == {VMAC, VMAC6}
+    zeros = {name: b.counter("rcvd_pri_zero", name) for name in VIRTUAL_NAMES}
+    a.kill("pulse")
+    yield duo.until(lambda: all(b.counter("rcvd_pri_zero", name) > zeros[name] for name in VIRTUAL_NAMES))
+    yield duo.until_leads("a", *VIRTUAL_NAMES)
+    assert "said priority 0 4 times and released 5 addresses for it" in a.log()
+    assert "of these failed" not in a.log()
+    a.kill("run", "pulse", "ops")
+    yield duo.until(lambda: all(b.is_("MASTER", name) for name in VIRTUAL_NAMES))
+    yield from asked_for(duo, "fd00::101", VMAC6)
+    a.start()
+    yield duo.until_leads("a", *VIRTUAL_NAMES)
+    yield from duo.reload(toml(*(one.replace("vmac = true\n", "") for one in VIRTUAL)))
+    yield duo.until_leads("a", *VIRTUAL_NAMES)
+    assert "vrrp.1" not in a.ip("link", "show")
+    assert "vrrp.2" in a.ip("link", "show")
+    yield from asked_for(duo, "192.0.2.101", MACS["a"])
+    yield from duo.reload(toml(*VIRTUAL))
+    yield duo.until_leads("a", *VIRTUAL_NAMES)
     assert a.process is not None
     a.process.terminate()
     yield duo.until(lambda: all(b.is_("MASTER", name) for name in VIRTUAL_NAMES))

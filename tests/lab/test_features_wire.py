@@ -194,6 +194,12 @@ def six(duo: Duo) -> Story:
             assert (one.source, one.destination, one.addresses[0]) == (str(A6.ip), str(B6.ip), "fe80::50"), one
     yield duo.until(lambda: all(answers(duo, vip) for vip in ("192.0.2.100", "fd00::50", "fd00::52")))
     assert not any(duo.b.oddities(name) for name in ("web", "web6", "many6")), duo.said()
+    duo.site.unplug("a")
+    yield duo.until(lambda: all(duo.b.is_("MASTER", name) for name in ("web", "web6", "many6")))
+    yield duo.until(lambda: all(answers(duo, vip) for vip in ("192.0.2.100", "fd00::50", "fd00::52")))
+    duo.site.plug("a")
+    yield duo.until_leads("a", "web", "web6", "many6")
+    yield duo.until(lambda: all(answers(duo, vip) for vip in ("192.0.2.100", "fd00::50", "fd00::52")))
     assert duo.a.process is not None
     duo.a.process.terminate()
     yield duo.until(lambda: all(duo.b.is_("MASTER", name) for name in ("web", "web6", "many6")))

@@ -1,8 +1,8 @@
 """Where pulse hears adverts: which sockets the plan needs, and how much of what comes is looked at.
 
-Where every virtual router of an interface uses unicast, peers and strangers have sockets apart. A sender may have so
-many adverts looked at in a while, and all together somewhat more; those that repeat byte by byte cost next to nothing
-and are never counted. So a flood costs a bounded share of the processor, and keeps nobody else from being heard.
+Peers and strangers have sockets apart, where the plan names the peers by the addresses that they speak from. A sender
+may have so many adverts looked at in a while, and all together somewhat more; those that repeat byte by byte cost next
+to nothing and are never counted. So a flood costs a bounded share of the processor, and keeps no peer from being heard.
 """
 
 from collections.abc import Callable, Hashable, Iterable
@@ -121,8 +121,8 @@ class Ears:
 class _Place:
     """One interface and family: what its virtual routers hear there."""
 
-    multicast: bool = False
     ah: bool = False
+    open: bool = False  # peers cannot be told from strangers
     peers: dict[Address, None] = field(default_factory=dict)
     groups: dict[Address, None] = field(default_factory=dict)
 
@@ -131,8 +131,8 @@ def _all_wanted(plan: Plan) -> list[_Wanted]:
     """Every socket that the plan needs, each once."""
     found: dict[_Key, _Wanted] = {}
     for (interface, family), place in _places(plan, found).items():
-        # With multicast nobody is a stranger: a group has no list of members.
-        peers = () if place.multicast else tuple(place.peers)
+        # With multicast too: a router that the plan does not know is heard among the strangers.
+        peers = () if place.open else tuple(place.peers)
         groups = (GROUP_IPV4 if family == 4 else GROUP_IPV6, *place.groups)
         for strangers in (False, True) if peers else (False,):
             key: _Key = ("raw", interface, family, strangers, peers, groups)
@@ -155,8 +155,10 @@ def _places(plan: Plan, udp: dict[_Key, _Wanted]) -> dict[tuple[str, int], _Plac
                 )
                 continue
             place = places.setdefault((path.interface, router.family), _Place())
-            place.multicast |= path.transport is Transport.MULTICAST
             place.ah |= router.auth is Auth.AH and router.hmac is None
+            multicast6 = path.transport is Transport.MULTICAST and router.family == 6
+            if multicast6 and not all(peer.is_link_local for peer in path.peers):
+                place.open = True  # they speak from link-local addresses, which most files do not name
             place.peers |= dict.fromkeys(path.peers)
             if router.multicast_group is not None:
                 place.groups[router.multicast_group] = None

@@ -121,8 +121,7 @@ def _way(one: Bequest | Transmit) -> _Way:
 def seal(bequests: tuple[Bequest, ...], utc_us: Micros) -> list[Transmit]:
     """What is to be sent for them, signed with the time of day where it has to be."""
     signers: dict[HmacKey, Signer] = {}
-    sequence = ah.AhSequence()
-    sequence.heard(utc_us // S + AH_AHEAD - 1)
+    sequence = utc_us // S + AH_AHEAD  # the same for all: each virtual router has its own, and each peer a mark of it
     out = []
     for one in bequests:
         pdu, whole = one.pdu, False
@@ -132,7 +131,7 @@ def seal(bequests: tuple[Bequest, ...], utc_us: Micros) -> list[Transmit]:
             pdu = attach(pdu, signer.sign(pdu, one.source, utc_us), one.source, one.destination)
         elif one.ah_key:
             key8 = ah.ah_key(one.ah_key)
-            pdu = ah.build(pdu, one.source, one.destination, key8, sequence.next(utc_us), one.ttl)
+            pdu = ah.build(pdu, one.source, one.destination, key8, sequence, one.ttl)
             whole = True
         out.append(
             Transmit(one.interface, one.source, one.destination, pdu, one.transport, one.port, one.ttl, whole=whole)

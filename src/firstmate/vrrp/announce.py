@@ -10,7 +10,7 @@ from firstmate.model.plan import VrrpPlan
 from firstmate.model.units import S, Micros
 
 HOLD_US: Micros = 2 * S  # or two intervals
-HOLD_AGAIN_US: Micros = 10 * S  # so that a host which claims without end cannot silence us
+HOLD_AGAIN_US: Micros = 4 * S  # so that a host which claims without end cannot silence us
 
 
 class Announcer:

@@ -24,6 +24,7 @@ from firstmate.vrrp.receive import Datagram, Remark
 from firstmate.vrrp.sync import SyncGroup
 from firstmate.vrrp.tracking import Facts, needed_facts
 
+VIRTUAL_MACS = ("00:00:5e:00:01:", "00:00:5e:00:02:")  # and the VRID (RFC 5798, 7.3)
 PRESUMED_US: Micros = 10 * S  # a check that a new plan brings runs for the first time well before
 TIMERS_AT_ONCE = 64  # that may change a state; then it is time to listen again
 TOGETHER_SHARE = 32  # an advert goes up to this share of its interval early, together with others
@@ -243,6 +244,8 @@ class Router:
         """Another host says that an address which we hold is with it."""
         if (one := self._by_address.get(ip)) is not None:
             one.announcer.hold(now_us)
+        if mac.startswith(VIRTUAL_MACS):
+            return []  # another router of VRRP, which may be about to lead: its adverts say all that there is to say
         text = f"{mac} answers for {ip}, which we hold: another host has this address too"
         return self.notice("address-conflict", f"{ip} {mac}", text, now_us)
 

@@ -24,15 +24,18 @@ def test_unicast_has_a_socket_for_peers_and_one_for_strangers() -> None:
     assert kinds(PLAN, replace(PLAN, name="db", vrid=51)) == [("raw", "eth0", 4, False), ("raw", "eth0", 4, True)]
 
 
-def test_with_multicast_nobody_is_a_stranger() -> None:
-    assert kinds(PLAN, replace(PLAN, vrid=51, transport=Transport.MULTICAST)) == [("raw", "eth0", 4, False)]
+def test_so_has_multicast_when_the_plan_names_peers() -> None:
+    group = replace(PLAN, transport=Transport.MULTICAST)
+    assert kinds(group) == [("raw", "eth0", 4, False), ("raw", "eth0", 4, True)]
+    assert kinds(replace(group, peers=())) == [("raw", "eth0", 4, False)]
 
 
 def test_each_family_and_carrier_has_its_own() -> None:
     old = replace(PLAN, version=2, auth=Auth.AH, auth_pass=b"secret12", transport=Transport.MULTICAST)
     udp = replace(PLAN, vrid=9, transport=Transport.UDP)
-    found = [kind[0] for kind in kinds(old, SIX, udp)]
-    assert sorted(map(str, found)) == ["ah", "raw", "raw", "udp"]
+    found = [(kind[0], kind[2]) for kind in kinds(old, SIX, udp) if kind[-1] is not True]
+    assert {kind for kind, _ in found} == {"ah", "raw", "udp"}
+    assert {family for kind, family in found if kind == "raw"} == {4, 6}
 
 
 def test_a_second_path_has_its_own() -> None:

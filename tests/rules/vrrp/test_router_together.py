@@ -398,3 +398,10 @@ def test_the_short_ways_keep_nothing() -> None:
     before = sys.getallocatedblocks()
     steadily(100, 2000)
     assert sys.getallocatedblocks() - before < 100
+
+
+def test_a_virtual_mac_that_claims_our_address_is_left_to_its_adverts() -> None:
+    made = started(plan(PLAN))
+    made.handle(TIMER, LED)
+    assert made.claimed(VIP.ip, "00:00:5e:00:02:32", LED + 4 * S) == []
+    assert made.members["web"].announcer.deadline_us == LED + 6 * S  # what is due waits all the same
