@@ -36,8 +36,9 @@ VIRTUAL = [
     vrrp("base", 2, '["192.0.2.102/24"]', 'vmac = { xmit_base = true }\ntransport = "multicast"'),
     vrrp("web6", 1, '["fe80::1:1/64", "fd00::101/64"]', 'vmac = true\ntransport = "multicast"'),
     vrrp("mute", 3, '["192.0.2.103/24"]', "accept = false"),
+    vrrp("mute6", 3, '["fe80::3:1/64", "fd00::103/64"]', "accept = false"),
 ]
-VIRTUAL_NAMES = ("web", "base", "web6", "mute")
+VIRTUAL_NAMES = ("web", "base", "web6", "mute", "mute6")
 NAMESPACE = f"firstmate-features-{os.getpid()}"
 
 
@@ -125,7 +126,13 @@ def laid(one: Daemon) -> set[str]:
 def virtual(duo: Duo) -> Story:
     a, b = duo.both
     yield from duo.begin(*VIRTUAL_NAMES)
-    vips = {"192.0.2.101": VMAC, "192.0.2.102": VMAC_BASE, "fd00::101": VMAC6, "192.0.2.103": MACS["a"]}
+    vips = {
+        "192.0.2.101": VMAC,
+        "192.0.2.102": VMAC_BASE,
+        "fd00::101": VMAC6,
+        "192.0.2.103": MACS["a"],
+        "fd00::103": MACS["a"],
+    }
     for vip, mac in vips.items():
         yield from asked_for(duo, vip, mac)
     for at, macs in ((1, {VMAC, VMAC6}), (2, {MACS["a"]}), (3, {MACS["a"]})):
@@ -140,7 +147,8 @@ def virtual(duo: Duo) -> Story:
     }
     assert answered <= {*vips.items()}, answered
     assert connects(duo, "192.0.2.101") == "refused"
-    assert connects(duo, "192.0.2.103") == "silence"
+    for vip in ("192.0.2.103", "fd00::103"):
+        assert connects(duo, vip) == "silence"
     # The interface goes and comes back, and all that was on it.
     duo.site.unplug("a")
     yield duo.until(lambda: all(b.is_("MASTER", name) and a.is_("FAULT", name) for name in VIRTUAL_NAMES))
@@ -155,7 +163,7 @@ def virtual(duo: Duo) -> Story:
     a.kill("pulse")
     yield duo.until(lambda: all(b.counter("rcvd_pri_zero", name) > zeros[name] for name in VIRTUAL_NAMES))
     yield duo.until_leads("a", *VIRTUAL_NAMES)
-    assert "said priority 0 4 times and released 5 addresses for it" in a.log()
+    assert "said priority 0 5 times and released 7 addresses for it" in a.log()
     assert "of these failed" not in a.log()
     a.kill("run", "pulse", "ops")
     yield duo.until(lambda: all(b.is_("MASTER", name) for name in VIRTUAL_NAMES))

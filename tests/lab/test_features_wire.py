@@ -21,7 +21,7 @@ WHY_NOT = why_not()
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
 
 OLD, NEW, OTHER = (bytes([octet]) * 32 for octet in b"ono")
-AHEAD_S = 3600
+AHEAD_S, LATE_S = 3600, 4
 WEB = vrrp("web", 50, '["192.0.2.100/24"]')
 
 A_SECOND, B_SECOND = "10.9.0.11", "10.9.0.12"
@@ -92,6 +92,10 @@ def signing(duo: Duo, directory: Path) -> Story:
 
 def wrong_signatures(duo: Duo) -> Story:
     """As if lb-b had another clock, another key, none: the best adverts there can be, and refused."""
+    late = signed(NEW, 2, time.time_ns() // 1000 - LATE_S * S, 1)
+    duo.site.inject("b", late, B.ip, A.ip)
+    yield duo.until(lambda: "clock-skew" in duo.a.oddities())
+    assert "behind ours; beyond 5.0 s it is refused" in duo.a.table()
     now_us, contested = time.time_ns() // 1000, duo.a.counter("two_masters")
     wrong = {
         "auth_ext_stale": (signed(NEW, 2, now_us + AHEAD_S * S), "lb-b: its clock is 1 h 0 min ahead of ours"),
@@ -103,7 +107,7 @@ def wrong_signatures(duo: Duo) -> Story:
         for _ in range(3):
             duo.site.inject("b", pdu, B.ip, A.ip)
     yield duo.until(lambda: all(duo.a.counter(name) == 3 for name in wrong))
-    yield duo.until(lambda: len(duo.a.oddities()) == len(wrong))
+    yield duo.until(lambda: len(duo.a.oddities()) == len(wrong) + 1)
     table, document = duo.a.table(), json.loads(duo.a.table("-o", "json"))
     codes = {odd["code"]: odd["count"] for router in document["routers"] for odd in router["oddities"]}
     for name, (_, text) in wrong.items():
@@ -114,12 +118,12 @@ def wrong_signatures(duo: Duo) -> Story:
     assert duo.a.counter("two_masters") == contested
 
 
-def signed(key: bytes, key_id: int, utc_us: Micros) -> bytes:
+def signed(key: bytes, key_id: int, utc_us: Micros, priority: int = 254) -> bytes:
     """An advert of lb-b; `key` empty: without a signature."""
     hmac = HmacPlan((HmacKey(key_id, key),), key_id) if key else None
     vips = (Vip(VIP.ip, 24, "eth0"),)
-    plan = VrrpPlan("web", 50, 3, 254, 200 * MS, "eth0", B.ip, vips, (A.ip,), hmac=hmac)
-    return Sender(plan, 0).adverts(254, utc_us)[0].pdu
+    plan = VrrpPlan("web", 50, 3, priority, 200 * MS, "eth0", B.ip, vips, (A.ip,), hmac=hmac)
+    return Sender(plan, 0).adverts(priority, utc_us)[0].pdu
 
 
 def paths(duo: Duo) -> Story:

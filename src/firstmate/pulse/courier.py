@@ -70,21 +70,26 @@ class Courier:
             self._try(text, self._netlink.remove_address, Vip(address.ip, address.prefix, interface))
 
     def prepare(self, interfaces: Iterable[str]) -> None:
-        """Have every macvlan of the plan on these interfaces; remove those of an earlier plan.
+        """Have these interfaces, and every macvlan of the plan on them, as our addresses need them.
 
-        An owner advertises from the address that we hold while it is away: the kernel would drop that as forged.
+        Macvlans of an earlier plan are removed.
         """
         there, wanted = set(interfaces), {one.vmac.name for one in self.plan.routers if one.vmac}
         for router in self.plan.routers:
-            if router.family == 4 and router.interface in there and _has_an_owner(router):
-                text = f"{router.interface}: the owner of {router.name} cannot be heard while we hold its address"
-                self._try(text, sysctl.write, "ipv4", router.interface, "accept_local", 1)
             if router.vmac is not None and router.interface in there:
                 text = f"{router.vmac.name}: cannot be made on {router.interface}"
                 self._try(text, vmac.prepare, self._netlink, router.vmac, router.interface)
         for link in vmac.leftovers(self._netlink):
             if link.name not in wanted:
                 self._try(f"{link.name}: cannot be removed", vmac.remove, self._netlink, link.name)
+        # The kernel would take every address of a network away with its first one, which may be another router's.
+        for device in {vip.dev for one in self.plan.routers for vip in one.moving if vip.ip.version == 4} & there:
+            text = f"{device}: addresses may be lost when another of their network moves"
+            self._try(text, sysctl.write, "ipv4", device, "promote_secondaries", 1)
+        # An owner advertises from the address that we hold while it is away, which looks forged.
+        for name in {one.interface for one in self.plan.routers if one.family == 4 and _has_an_owner(one)} & there:
+            text = f"{name}: the owner of an address cannot be heard while we hold it"
+            self._try(text, sysctl.write, "ipv4", name, "accept_local", 1)
 
     def remove_vmacs(self) -> None:
         for router in self.plan.routers:

@@ -157,6 +157,12 @@ def test_a_virtual_mac_holds_the_addresses_of_its_interface() -> None:
     assert [vip.dev for vip in vips] == ["vrrp.1", "eth1"]
 
 
+def test_an_address_of_the_owner_stays_where_it_is() -> None:
+    owned = "priority = { lb-a = 255, lb-b = 100 }\nvmac = true"
+    text = edited(('prefer = ["lb-a", "lb-b"]', owned), ("10.0.1.100", "10.0.1.10"))
+    assert plan_of(text).routers[0].vips == (Vip(IPv4Address("10.0.1.10"), 24, "eth0", fixed=True),)
+
+
 def test_an_address_takes_what_is_written_of_it() -> None:
     written = (
         '{ vip = "10.0.1.100/24", scope = "link", label = "eth0:web", broadcast = "+", track = false, advertise = true }'

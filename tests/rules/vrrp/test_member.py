@@ -146,6 +146,26 @@ def test_adopt_as_master_exchanges_addresses() -> None:
     assert member.adopt(replace(PLAN, vips=()), LED + S) == [Release("web", (OTHER_VIP,))]
 
 
+def test_an_address_of_the_owner_is_neither_added_nor_removed() -> None:
+    own = replace(VIP, fixed=True)
+    member = Member(replace(PLAN, priority=255, vips=(own, OTHER_VIP)), NOW)
+    assert member.handle(START, NOW)[2:] == [Claim("web", (OTHER_VIP,)), Announce("web", (own, OTHER_VIP), 5)]
+    assert member.will()[1] == Holding((OTHER_VIP,))
+    assert member.adopt(replace(PLAN, priority=255, vips=(OTHER_VIP,)), NOW) == []
+    assert member.adopt(replace(PLAN, priority=255, vips=(own,)), NOW) == [Release("web", (OTHER_VIP,))]
+    assert member.handle(STOP, NOW)[2:] == [Release("web", ())]
+
+
+def test_adopt_leaves_an_address_whose_place_is_the_same() -> None:
+    member = master()
+    assert member.adopt(replace(PLAN, vips=(replace(VIP, track=False, advertised=False),)), LED) == []
+    narrow = replace(VIP, prefix=32)
+    assert member.adopt(replace(PLAN, vips=(narrow,)), LED)[:2] == [
+        Release("web", (replace(VIP, track=False, advertised=False),)),
+        Claim("web", (narrow,)),
+    ]
+
+
 def test_nothing_to_announce_without_addresses() -> None:
     member = Member(replace(PLAN, version=2, vips=()), NOW)
     member.handle(START, NOW)

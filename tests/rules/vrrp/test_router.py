@@ -212,6 +212,13 @@ def test_our_own_source_is_ignored(leads: bool) -> None:  # C45
     assert [replace(view, oddities=()) for view in made.views(set(), NOW)] == [replace(before[0], counters=ignored)]
 
 
+def test_what_we_tell_the_owner_of_an_address_that_we_hold_is_no_news() -> None:
+    made = router(replace(PLAN, vips=(replace(VIP, ip=PEER),)))
+    made.handle(TIMER, LED)
+    advert = replace(ADVERT, addresses=(PEER,))
+    assert made.handle(datagram(advert, source=OURS, to=PEER), LED) == []
+
+
 def test_an_owner_that_ignores_adverts_says_nothing_of_them() -> None:  # C76
     made = router(replace(PLAN, priority=OWNER, owner_ignore_adverts=True))
     assert made.handle(datagram(), NOW + S) == []
