@@ -22,6 +22,8 @@ package_of() {
         ip) echo iproute2 ;;
         nft) echo nftables ;;
         vrrpd) echo frr ;;
+        linux.uml) echo user-mode-linux ;;
+        modprobe) echo kmod ;;
         *) die "no package is known for $1" ;;
     esac
 }

@@ -344,6 +344,17 @@ class Discreet(Router):
         return [] if code == "one-way-link" else super().notice(code, source, text, now_us, router)
 
 
+class OneContest(Router):
+    """Counts the adverts of one other MASTER only: two that take turns are never seen to be deaf."""
+
+    def hear(self, datagram: Datagram, now_us: Micros, said: Hashable = None) -> list[RouterAction]:
+        actions = super().hear(datagram, now_us, said)
+        for member in self.members.values():
+            last = max(member.contests.values(), key=lambda contest: contest.last_us, default=None)
+            member.contests = {who: contest for who, contest in member.contests.items() if contest is last}
+        return actions
+
+
 class OldForm(Router):
     """Does not learn which checksum its peers want."""
 
@@ -393,6 +404,7 @@ BROKEN_IN_DRESS: dict[str, tuple[Callable[[Plan, Micros], Router], set[Invariant
     "gullible":              (Gullible,                            {Invariant.TRAFFIC}),
     "hears the unsigned":    (Unsigned,                            {Invariant.TRAFFIC, Invariant.HELD, Invariant.NEEDLESS}),
     "discreet":              (Discreet,                            {Invariant.ONE_WAY}),
+    "one contest at a time": (OneContest,                          {Invariant.ONE_WAY}),
     "old form":              (OldForm,                             {Invariant.UNHEARD, Invariant.TRAFFIC}),
 }
 # fmt: on

@@ -217,15 +217,15 @@ class Conditions:
                 yield Trouble(Invariant.HELD, (router, node.place), text, 0)
             if not node.is_running:
                 continue
-            vips = plan_of(node, router).vips
             leads = state_of(node, router) is RouterState.MASTER
-            if any((vip in node.held) is not leads for vip in vips):
+            every, some = node.holds(router)
+            if (not every) if leads else some:
                 held = "holds" if not leads else "does not hold"
                 text = f"{router}: {node.name} {held} the addresses, being {state_of(node, router)}"
                 yield Trouble(Invariant.HELD, (router, node.place), text, 0)
 
     def _gap(self, router: str, disturbances: int, past: Past) -> Iterator[Trouble]:
-        if any(node.answers_arp and node.held.issuperset(plan_of(node, router).vips) for node in self._nodes):
+        if any(node.answers_arp and node.holds(router)[0] for node in self._nodes):
             return
         bounds = self.bounds[router]
         for node in self._nodes:

@@ -6,7 +6,7 @@ from functools import partial
 
 from firstmate.model.addresses import Address
 from firstmate.model.messages import FactChanged, Will
-from firstmate.model.plan import HAPROXY_FACT, Plan, Vip
+from firstmate.model.plan import HAPROXY_FACT, Plan, Vip, VrrpPlan
 from firstmate.model.units import MS, S, Micros
 from firstmate.sim import standing
 from firstmate.sim.news import Around, Disturbed, Moved
@@ -20,7 +20,6 @@ from firstmate.vrrp.packet import BadAdvert
 from firstmate.vrrp.receive import unwrap
 from firstmate.vrrp.router import Action, Changed, Event, Noticed, Router
 from firstmate.vrrp.sender import Transmit
-from firstmate.vrrp.tracking import link_fact, source_fact
 
 PACKETS_AT_ONCE = 64  # as in pulse.loop: then the rest of the inbox and the timers get their turn
 SOCKET_PACKETS_MAX = 256  # about what a receive buffer of 208 KiB holds
@@ -44,9 +43,10 @@ class Node:
         self.told: dict[str, bool | int] = {}  # what this pulse has heard of itself
         self.starting = False  # the start delay runs
         self.has_let_go = False  # the last pulse ended in good order, or its will was done
-        self.bury: Callable[[Node], None] = _nobody_cares
+        self.bury: Callable[[Node], None] = lambda _: None
         self._haproxy_up, self._generation = True, 1
         self._truth: dict[str, bool | int] = dict(start.facts)
+        self._holds: dict[str, tuple[int, VrrpPlan, bool, bool]] = {}
         self._standings: dict[str, tuple[bool, int]] = {}  # by router; until it is told something else
         self._senses = Senses(place, around)
         self._begins_at_us: Micros = 0  # by its own clock: the end of the start delay
@@ -87,6 +87,15 @@ class Node:
     def may_lead(self, router: str) -> bool:
         """It runs, has a link, and knows of nothing that forbids it."""
         return self.is_running and not self._around.network.unplugged[self.place] and self._standing(router)[0]
+
+    def holds(self, router: str) -> tuple[bool, bool]:
+        """All of its addresses, and any of them."""
+        known = self._holds.get(router)
+        if known is None or known[0] != len(self.held) or known[1] is not self.plans[router]:
+            plan = self.plans[router]
+            found = [vip in self.held for vip in plan.vips]
+            known = self._holds[router] = len(self.held), plan, all(found), any(found)
+        return known[2:]
 
     def priority(self, router: str) -> int:
         """The effective one, as what it was told makes it."""
@@ -349,8 +358,10 @@ class Node:
                     self._senses.spoken(self.read_plan.routers, action, parcel)
                 case Claim(_, vips):
                     self.held.update(vips)
+                    self._holds.clear()
                 case Release(_, vips):
                     self.held.difference_update(vips)
+                    self._holds.clear()
                 case Announce(_, vips, rounds):
                     around.network.announce(self.place, vips, rounds)
                 case Changed():
@@ -376,6 +387,7 @@ class Node:
             self._around.network.transmit(self.place, one)
         gone = {vip.ip for holding in will.holdings for vip in holding.addresses}
         self.held = {vip for vip in self.held if vip.ip not in gone}
+        self._holds.clear()
         self.has_let_go = True
         self._disturb("its will is done")
 
@@ -430,19 +442,9 @@ class Node:
             self._feed(fact)
 
     def _link_facts(self) -> list[FactChanged]:
-        up = not self._around.network.unplugged[self.place]
-        why, now_us = "" if up else "carrier lost", self.clock_us
-        links = {link_fact(router.interface) for router in self.plan.routers}
-        sources = {source_fact(router.interface, router.source) for router in self.plan.routers}
-        return [FactChanged(name, up=up, why=why, at_us=now_us) for name in sorted(links)] + [
-            FactChanged(name, up=True, why="", at_us=now_us) for name in sorted(sources)
-        ]
+        return standing.link_facts(self.plan, self.clock_us, up=not self._around.network.unplugged[self.place])
 
     def _disturb(self, text: str, slept_us: Micros = 0) -> None:
         self._around.agenda.changed = True
         self._around.news.append(Disturbed(self.place, slept_us))
         self._around.journal.note(self.name, text)
-
-
-def _nobody_cares(_node: Node) -> None:
-    return

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 
+from firstmate.model.messages import FactChanged
 from firstmate.model.plan import OWNER, GroupPlan, Plan, Track, VrrpPlan
+from firstmate.model.units import Micros
+from firstmate.vrrp.tracking import link_fact, source_fact
 
 LEAST, MOST, SHARE_MOST = 1, 254, 253
 
@@ -44,6 +47,16 @@ def priority(plan: Plan, router: VrrpPlan, told: Truth) -> int:
 def lowest(router: VrrpPlan) -> int:
     """No fact makes less of it."""
     return LEAST if any(track.weight for track in router.track) and router.priority != OWNER else router.priority
+
+
+def link_facts(plan: Plan, now_us: Micros, *, up: bool) -> list[FactChanged]:
+    """What `pulse` says of the links and addresses that its virtual routers need."""
+    links = {link_fact(router.interface) for router in plan.routers}
+    sources = {source_fact(router.interface, router.source) for router in plan.routers}
+    why = "" if up else "carrier lost"
+    return [FactChanged(name, up=up, why=why, at_us=now_us) for name in sorted(links)] + [
+        FactChanged(name, up=True, why="", at_us=now_us) for name in sorted(sources)
+    ]
 
 
 def _bears(track: Track, told: Truth) -> bool:

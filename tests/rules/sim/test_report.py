@@ -1,9 +1,10 @@
 from dataclasses import replace
 
 import pytest
-from tests.rules.sim.example import STORY, story
+from tests.rules.sim.example import STORY, STRONG, WEAK, story
 from tests.sim.broken import NeverClaims, NeverReleases
 
+from firstmate.model.plan import Auth, ChecksumForm, GroupPlan, HmacKey, HmacPlan, PathPlan, Track, Transport
 from firstmate.model.units import MS, S
 from firstmate.sim import __main__ as program
 from firstmate.sim import draw, report
@@ -90,3 +91,36 @@ def test_main_refuses_what_it_does_not_know(wrong: list[str], capsys: pytest.Cap
         program.main(wrong)
     assert end.value.code == 2
     assert "usage: python -m firstmate.sim" in capsys.readouterr().err
+
+
+def test_features_in_words() -> None:
+    first, second = STORY.plans
+    router = replace(
+        first.routers[0],
+        hmac=HmacPlan((HmacKey(7, b"7" * 32),), 7, window_us=2 * S),
+        checksum=ChecksumForm.AUTO,
+        paths=(PathPlan(Transport.UDP, "eth1", STRONG, (WEAK,)),),
+        track=(Track("haproxy"), Track("check", -20, reverse=True), Track("part")),
+        down_timer_adverts=5,
+        lower_prio_no_advert=True,
+        higher_prio_send_advert=False,
+    )
+    other = replace(first.routers[0], name="vi2", version=2, auth=Auth.AH)
+    plans = (replace(first, routers=(router, other), groups=(GroupPlan("all", ("vi1", "vi2")),)), second)
+    fault = Fault(2 * S, FaultKind.FACT, 3 * S, 1, fact="number", value=-20)
+    told = replace(story(fault), plans=plans, starts=(replace(STORY.starts[0], utc_skew_us=20 * S), STORY.starts[1]))
+    lines = report.schedule(told)
+    assert lines[1].endswith("starts at 0.000000 s, its clock 20.0 s ahead")
+    assert lines[2].split("; ")[1:] == [
+        "hmac enforce, key 7, window 2.0 s",
+        "checksum auto",
+        "also udp on eth1",
+        "check weighs -20 reversed",
+        "part must be well",
+        "bears 5 silent intervals",
+        "does not answer a weaker one",
+        "yields in silence",
+    ]
+    assert lines[3].endswith("; auth ah")
+    assert "  group all: vi1 vi2; weights do not count" in lines
+    assert "      2.000000  fact changes: n2 number -20 for 1.0 s" in lines

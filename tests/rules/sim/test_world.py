@@ -1,11 +1,14 @@
 """One fault at a time, in a story whose times can be reckoned: n1 (254) leads, n2 (253) waits, 0.1 ms between them."""
 
 from dataclasses import replace
+from ipaddress import IPv4Address
 
 import pytest
-from tests.rules.sim.example import PLANS, STORY, VIP, WIRE, story
+from tests.rules.sim.example import PLANS, STORY, STRONG, VIP, WEAK, WIRE, story
 
+from firstmate.model.addresses import Address
 from firstmate.model.messages import RouterState
+from firstmate.model.plan import HAPROXY_FACT, HmacKey, HmacPlan, PathPlan, Plan, Track
 from firstmate.model.units import MS, S, Micros
 from firstmate.sim.conditions import Invariant
 from firstmate.sim.node import EXECUTOR_US, SOCKET_PACKETS_MAX
@@ -197,6 +200,69 @@ def test_a_socket_has_an_end() -> None:
     until(world, 1 * S + 50 * MS)
     assert node.router is not None
     assert node.router.members["vi1"].counters["address_list_errors"] == SOCKET_PACKETS_MAX
+
+
+def dressed(**router: object) -> tuple[Plan, ...]:
+    return tuple(replace(plan, routers=(replace(plan.routers[0], **router),)) for plan in PLANS)  # type: ignore[arg-type]
+
+
+def test_a_weight_that_falls_off_lets_the_other_lead() -> None:
+    track = (Track(HAPROXY_FACT), Track("check", -50))
+    fact = Fault(AT, FaultKind.FACT, AT + 2 * S, 0, fact="check")
+    starts = tuple(replace(start, facts=(("check", True),)) for start in STORY.starts)
+    told = replace(story(fact), plans=dressed(track=track), starts=starts)
+    world = until(World(told), AT + 1 * S)
+    assert [node.priority("vi1") for node in world.nodes] == [204, 253]
+    assert states(world) == [BACKUP, MASTER]
+    until(world, AT + 4 * S)
+    assert states(world) == [MASTER, BACKUP]
+    assert World(told).run() is None
+
+
+def test_one_of_two_ways_may_be_blocked() -> None:
+    second: dict[Address, Address] = {STRONG: IPv4Address("198.51.100.11"), WEAK: IPv4Address("198.51.100.12")}
+    plans = tuple(
+        replace(plan, routers=(replace(one, paths=(PathPlan(one.transport, "eth1", second[one.source], (second[one.peers[0]],)),)),))
+        for plan in PLANS
+        for one in plan.routers
+    )  # fmt: skip
+    block = Fault(AT, FaultKind.WAY, AT + 3 * S, 0, fact="eth0")
+    world = until(World(replace(story(block), plans=plans)), AT + 2 * S)
+    assert states(world) == [MASTER, BACKUP]
+    assert not world.network.is_open_on(0, 1, "eth0")
+    assert world.network.is_open_on(0, 1, "eth1")
+    member = world.nodes[1].router.members["vi1"] if world.nodes[1].router else None
+    assert member is not None
+    assert [path.address for path in member.silent_paths(world.nodes[1].clock_us)] == [STRONG]
+    assert World(replace(story(block), plans=plans)).run() is None
+
+
+def test_a_forger_moves_nobody_where_all_is_signed() -> None:
+    hmac = HmacPlan((HmacKey(1, b"1" * 32),), 1)
+    forger = Fault(AT, FaultKind.FORGE, AT + 2 * S, 0)
+    told = replace(story(forger), plans=dressed(hmac=hmac))
+    world = until(World(told), AT + 2 * S)
+    assert states(world) == [MASTER, BACKUP]
+    member = world.nodes[1].router.members["vi1"] if world.nodes[1].router else None
+    assert member is not None
+    assert member.counters["auth_ext_missing"] > 50
+    assert member.counters["auth_ext_replay"] > 50
+    assert World(told).run() is None
+
+
+def test_a_clock_that_is_wrong_makes_two_masters() -> None:
+    hmac = HmacPlan((HmacKey(1, b"1" * 32),), 1)
+    starts = (STORY.starts[0], replace(STORY.starts[1], utc_skew_us=20 * S))
+    told = replace(STORY, plans=dressed(hmac=hmac), starts=starts)
+    assert states(until(World(told), 1 * S)) == [MASTER, MASTER]
+    assert World(told).run() is None  # nobody can know better
+
+
+def test_a_start_delay_is_borne() -> None:
+    plans = tuple(replace(plan, start_delay_us=2 * S) for plan in PLANS)
+    world = until(World(replace(story(), plans=plans)), 2 * S + LEADS - 1)
+    assert states(world) == [BACKUP, BACKUP]
+    assert states(until(world, 2 * S + LEADS)) == [MASTER, BACKUP]
 
 
 def test_a_violation_ends_the_story() -> None:

@@ -29,10 +29,10 @@ from firstmate.model.units import MS, S
 from firstmate.vrrp.ah import AH_OCTETS
 from firstmate.vrrp.announce import Announcer
 from firstmate.vrrp.deadlines import Deadlines
-from firstmate.vrrp.instance import Heard, Master, PeerGone, Signal, WhyMaster
+from firstmate.vrrp.instance import Backup, Heard, Master, PeerGone, Signal, WhyMaster
 from firstmate.vrrp.member import Announce, Claim, Member, Release
 from firstmate.vrrp.packet import GROUP_IPV4, TRAILER_OCTETS, Advert, BadAdvert, Refusal, check, decode, encode
-from firstmate.vrrp.receive import Datagram, Receiver
+from firstmate.vrrp.receive import Datagram, Receiver, unwrap
 from firstmate.vrrp.router import Action, Changed, Noticed, Router
 from firstmate.vrrp.sender import Sender, Transmit
 from firstmate.vrrp.tracking import Facts, link_fact
@@ -75,6 +75,12 @@ def datagram(
     to = to or of.source
     pdu = encode(Advert(of.version, of.vrid, priority, of.advert_interval_us, addresses), source, to)
     return Datagram("eth0", source, to, 255, pdu)
+
+
+def by_password(password: bytes, kind: Auth) -> Datagram:
+    asked = replace(PLAN, version=2, auth=kind, auth_pass=password, source=PEER, peers=(OURS,))
+    (one,) = Sender(asked, 0).adverts(200, NOW)
+    return unwrap(one.pdu, "eth0") if one.whole else Datagram("eth0", PEER, OURS, 255, one.pdu)
 
 
 def notices(actions: list[Action]) -> list[str]:
@@ -330,6 +336,9 @@ def test_a_refusal_without_a_hint_ends_with_what_was_found() -> None:
         (PLAN, datagram(200, replace(PLAN, vips=(OTHER_VIP,)), STRANGER, to=GROUP_IPV4), "{} uses this VRID for other addresses"),
         (replace(PLAN, version=2, auth=Auth.PASS, auth_pass=b"one"), datagram(200, replace(PLAN, version=2)), "authentication type 0, ours is 1"),
         (PLAN, Datagram("eth0", PEER, OURS, 255, encode(Advert(3, 50, 200, S, ()), PEER, OURS)), "no address"),
+        (replace(PLAN, version=2, auth_pass=b"one"), by_password(b"two", Auth.PASS), "another password"),
+        (replace(PLAN, version=2, auth=Auth.AH, auth_pass=b"one"), by_password(b"two", Auth.AH), "another AH password"),
+        (replace(PLAN, priority=OWNER, owner_ignore_adverts=True), datagram(200), "we own the addresses"),
     ],
 )  # fmt: skip
 def test_refusals_in_words(wanted: VrrpPlan, given: Datagram, text: str) -> None:
@@ -385,3 +394,37 @@ def test_a_place_that_was_left_hides_nobody() -> None:
     assert deadlines.first() == (NOW + 10 * MS, early)
     deadlines.take()
     assert deadlines.first() == (NOW + 30 * MS, late)
+
+
+@pytest.mark.timeout(5)
+def test_only_adverts_go_early() -> None:
+    made = started(PLAN, BACK)
+    made.members["web"].instance.state = Master(LED)
+    made.members["back"].instance.state = Backup(S, LED + 1 * MS)
+    for one in made.members.values():
+        made._deadlines.put(one)
+    assert {one.pdu[1] for one in transmits(made.handle(TIMER, LED))} == {PLAN.vrid}
+    assert made.deadline_us == LED + 1 * MS
+
+
+@pytest.mark.timeout(5)
+def test_an_announcement_does_not_go_early() -> None:
+    made = started(PLAN, BACK)
+    for one in made.members.values():
+        one.instance.state = Master(LED)
+    made.members["back"].instance.state = Master(LED + 2 * MS)
+    made.members["back"].announcer.start(LED + 1 * MS)
+    for one in made.members.values():
+        made._deadlines.put(one)
+    assert {one.pdu[1] for one in transmits(made.handle(TIMER, LED))} == {PLAN.vrid}
+    assert made.deadline_us == LED + 1 * MS
+
+
+def test_addresses_that_a_reload_adds_are_announced() -> None:
+    made = started(PLAN)
+    made.handle(TIMER, LED)
+    actions = made.adopt(plan(replace(PLAN, vips=(VIP, OTHER_VIP))), LED + 2 * S)
+    assert [one for one in actions if not isinstance(one, Changed)] == [
+        Claim("web", (OTHER_VIP,)),
+        Announce("web", (VIP, OTHER_VIP), 5),
+    ]
