@@ -10,6 +10,7 @@ from firstmate.model.addresses import Address
 from firstmate.model.plan import Transport
 from firstmate.vrrp.packet import PROTOCOL, TOS
 
+PRIORITY_ANYBODY = 6  # the highest that needs no CAP_NET_ADMIN
 PRIORITY_CONTROL = 7  # TC_PRIO_CONTROL, ahead of bulk traffic in the queue
 
 SO_BINDTODEVICE = getattr(socket, "SO_BINDTODEVICE", 25)
@@ -84,7 +85,10 @@ class AdvertSocket:
 
 def mark(end: socket.socket, family: int, ttl: int) -> None:
     """Network control traffic, with this TTL or hop limit in unicast."""
-    end.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, PRIORITY_CONTROL)
+    try:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, PRIORITY_CONTROL)
+    except PermissionError:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, PRIORITY_ANYBODY)
     if family == 4:
         end.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
         end.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, TOS)
