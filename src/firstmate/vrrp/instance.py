@@ -148,7 +148,7 @@ class Instance:
             return []
         match self.state, event:
             case _, Reprioritized(priority):
-                return self._reprioritize(priority)
+                return self.reprioritize(priority)
             case ((Initialize() | Fault()), _):
                 return self._at_rest(event, now_us)
             case Backup() as state, _:
@@ -314,7 +314,7 @@ class Instance:
         state.master, state.bereaved = resigned, False
         return []
 
-    def _reprioritize(self, priority: int) -> list[Action]:
+    def reprioritize(self, priority: int) -> list[Action]:
         """The next advert says the new priority. A running Master_Down_Timer moves by what Skew_Time changes."""
         state = self.state
         if isinstance(state, Backup):

@@ -150,7 +150,7 @@ class Member:
         before = self.plan
         self.instance.plan = self.announcer.plan = plan
         if plan.priority != before.priority:
-            self.instance.priority = plan.priority  # what is tracked is weighed next
+            self.instance.reprioritize(plan.priority)  # what is tracked is weighed next
         self.sender.adopt(plan)
         self.receiver.adopt(plan)
         self.paths = Paths(plan)

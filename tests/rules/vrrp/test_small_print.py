@@ -428,3 +428,16 @@ def test_addresses_that_a_reload_adds_are_announced() -> None:
         Claim("web", (OTHER_VIP,)),
         Announce("web", (VIP, OTHER_VIP), 5),
     ]
+
+
+@pytest.mark.parametrize(("base", "effective"), [(138, 1), (254, 54)])
+def test_a_reload_moves_the_timer_by_what_the_effective_priority_changes(base: int, effective: int) -> None:
+    """The base went up and the weight took it down again: once the timer kept only the way down."""
+    track = (Track("check", -200),)
+    made = started(replace(PLAN, track=track))
+    made.handle(FactChanged("check", up=False, why="down", at_us=NOW), NOW)
+    assert made.members["web"].instance.priority == 1
+    made.hear(datagram(200), NOW)
+    made.adopt(plan(replace(PLAN, priority=base, track=track)), NOW + S)
+    assert made.members["web"].instance.priority == effective
+    assert made.deadline_us == NOW + 3 * S + (256 - effective) * S // 256
