@@ -17,8 +17,8 @@ from firstmate.ipc.api_client import Unreachable, get
 from firstmate.model import jsonable
 from firstmate.model.status import NodeStatus, OddityStatus, RouterStatus, Status
 
-GLANCE_S = 0.1  # so long is a status believed
-PATIENCE_S = 40.0  # a loaded machine is slow, not wrong
+GLANCE_S = 0.2  # so long is a status believed
+PATIENCE_S = 60.0  # a loaded machine is slow, not wrong
 END_S = 15.0
 RUN = [sys.executable, "-m", "firstmate"]
 PARTS = {"pulse": b"firstmate.pulse", "ops": b"firstmate.ops", "haproxy": b"haproxy"}

@@ -15,7 +15,7 @@ from tests.lab.stories import Failures, Story, check, fates
 from tests.vectors.vrrp.oracle import SeenArp
 
 WHY_NOT = why_not()
-pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
+pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT), pytest.mark.timeout(300)]
 
 ROUTING = """preempt = false
 routes = [

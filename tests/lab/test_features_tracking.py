@@ -10,7 +10,7 @@ from tests.lab.nodes import Daemon, Duo, duos, toml, vrrp
 from tests.lab.stories import Failures, Story, check, fates
 
 WHY_NOT = why_not()
-pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
+pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT), pytest.mark.timeout(300)]
 
 START_DELAY_S, PREEMPT_DELAY_S = 3.0, 2.0
 OWN = "192.0.2.11"  # of lb-a itself

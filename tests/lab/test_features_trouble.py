@@ -15,7 +15,7 @@ from firstmate.model.units import MS
 from firstmate.vrrp.packet import Advert, encode
 
 WHY_NOT = why_not()
-pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
+pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT), pytest.mark.timeout(300)]
 
 WEB = vrrp("web", 50, '["192.0.2.100/24"]')
 TWO = vrrp("two", 51, '["192.0.2.110/24", "10.8.0.1/24"]')  # the first of its network, so that others hang on it

@@ -18,7 +18,7 @@ from firstmate.model.units import MS, S, Micros
 from firstmate.vrrp.sender import Sender
 
 WHY_NOT = why_not()
-pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
+pytestmark = [pytest.mark.lab, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT), pytest.mark.timeout(300)]
 
 OLD, NEW, OTHER = (bytes([octet]) * 32 for octet in b"ono")
 AHEAD_S, LATE_S = 3600, 4
