@@ -308,6 +308,8 @@ class Loop:
         """Something changed state in this turn: the rest may wait until every advert and address is out."""
         self._teller.bequeath()
         self._rivals.heed(self._courier.vips, now_us)
+        if self._teller.is_quick:
+            self._tell(now_us)
 
     def _tell(self, now_us: Micros, *, everything: bool = False) -> None:
         self._teller.complain(self._courier.take_complaints(), now_us)

@@ -30,6 +30,11 @@ class Teller:
         self._turn = 0  # which of the others are told of next
         self._complained: dict[str, Micros] = {}  # what was said, and when
 
+    @property
+    def is_quick(self) -> bool:
+        """One message holds all: it need not wait until a crowd has moved."""
+        return len(self._router.members) <= ROUTERS_AT_ONCE
+
     def adopt(self, plan: Plan) -> None:
         self._plan = plan
         for name in [*self._bequeathed, *self._router.members]:
