@@ -7,7 +7,7 @@ from typing import Any
 
 from firstmate.model.plan import OWNER, Auth, ChecksumForm, Node, Plan, Transport, Vip, VrrpPlan
 from firstmate.model.units import MS, S, Micros
-from firstmate.sim import dress
+from firstmate.sim import dress, standing
 from firstmate.sim.schedule import Fault, FaultKind, Schedule, Start, Weather
 
 NODES_MAX = 5
@@ -249,7 +249,7 @@ def _windy(rng: Random, interval_us: Micros, clear: Weather) -> Weather:
 def _bearable(rng: Random, plans: tuple[Plan, ...], clear: Weather) -> Weather:
     """Losses that nobody may act upon: two in a row where the skew is longer than all jitter, else one."""
     routers = [router for plan in plans for router in plan.routers]
-    skew_us = min((256 - router.priority) * router.advert_interval_us // 256 for router in routers)
+    skew_us = min((256 - standing.highest(router)) * router.advert_interval_us // 256 for router in routers)
     jitter_us = clear.delay_us[1] - clear.delay_us[0] + 2 * clear.lateness_us
     loss = rng.choice((0.0, 0.1, 0.4))
     most = min(router.down_timer_adverts for router in routers) - (1 if jitter_us < skew_us else 2)

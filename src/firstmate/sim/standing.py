@@ -49,6 +49,11 @@ def lowest(router: VrrpPlan) -> int:
     return LEAST if any(track.weight for track in router.track) and router.priority != OWNER else router.priority
 
 
+def highest(router: VrrpPlan) -> int:
+    """No fact makes more of it."""
+    return MOST if any(track.weight for track in router.track) and router.priority != OWNER else router.priority
+
+
 def link_facts(plan: Plan, now_us: Micros, *, up: bool) -> list[FactChanged]:
     """What `pulse` says of the links and addresses that its virtual routers need."""
     links = {link_fact(router.interface) for router in plan.routers}

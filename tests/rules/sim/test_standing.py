@@ -74,6 +74,7 @@ def test_one_of_a_group_is_unfit_for_all_and_its_weights_count_if_asked() -> Non
     assert standing.priority(asked, router, {**WELL, "x": False}) == 80
 
 
-def test_the_lowest_priority_that_facts_can_make() -> None:
-    assert standing.lowest(plan(Track("x", 20))[1]) == 1
-    assert standing.lowest(plan(Track("x"))[1]) == 100
+def test_the_bounds_of_what_facts_can_make() -> None:
+    weighs, tracks = plan(Track("x", 20))[1], plan(Track("x"))[1]
+    assert (standing.lowest(weighs), standing.highest(weighs)) == (1, 254)
+    assert (standing.lowest(tracks), standing.highest(tracks)) == (100, 100)
