@@ -33,9 +33,9 @@ from firstmate.vrrp.instance import Backup, Heard, Master, PeerGone, Signal, Why
 from firstmate.vrrp.member import Announce, Claim, Member, Release
 from firstmate.vrrp.packet import GROUP_IPV4, TRAILER_OCTETS, Advert, BadAdvert, Refusal, check, decode, encode
 from firstmate.vrrp.receive import Datagram, Receiver, unwrap
-from firstmate.vrrp.router import Action, Changed, Noticed, Router
+from firstmate.vrrp.router import TIMERS_AT_ONCE, Action, Changed, Noticed, Router
 from firstmate.vrrp.sender import Sender, Transmit
-from firstmate.vrrp.tracking import Facts, link_fact
+from firstmate.vrrp.tracking import Facts, link_fact, needed_facts
 from firstmate.vrrp.trailer import _SEQUENCE_END, is_later, sequence_at
 
 LED = NOW + DOWN
@@ -441,3 +441,33 @@ def test_a_reload_moves_the_timer_by_what_the_effective_priority_changes(base: i
     made.adopt(plan(replace(PLAN, priority=base, track=track)), NOW + S)
     assert made.members["web"].instance.priority == effective
     assert made.deadline_us == NOW + 3 * S + (256 - effective) * S // 256
+
+
+def test_one_that_is_due_a_little_later_waits_when_that_is_much_for_it_or_for_all() -> None:
+    made = started(PLAN, BACK, replace(LAST, advert_interval_us=20 * MS))
+    for name, due_us in (("web", LED), ("back", LED + 10 * MS), ("last", LED + 2 * MS)):
+        made.members[name].instance.state = Master(due_us)
+        made._deadlines.put(made.members[name])
+    assert {one.pdu[1] for one in transmits(made.handle(TIMER, LED))} == {PLAN.vrid}
+    assert {one.pdu[1] for one in transmits(made.handle(TIMER, LED + 2 * MS))} == {LAST.vrid}
+
+
+def test_every_device_of_an_address_is_tracked() -> None:
+    vips = (VIP, Vip(OTHER_VIP.ip, 24, "eth1"), Vip(IPv4Address("203.0.113.3"), 24, "eth2"))
+    assert [track.name for track in needed_facts(replace(PLAN, vips=vips))] == ["link eth0", "link eth1", "link eth2"]
+
+
+def test_only_what_is_new_is_presumed_to_be_well() -> None:
+    facts = Facts()
+    assert not facts.adopt({"gone", "old"}, {"old"})
+    assert facts.judge(PLAN, (Track("old"),)).unfit == "old: not known to be well yet"
+    assert facts.adopt({"old"}, {"old", "new"})
+    assert facts.judge(PLAN, (Track("new"),)).unfit == ""
+    assert facts.judge(PLAN, (Track("old"),)).unfit == "old: not known to be well yet"
+
+
+def test_so_many_take_over_at_once_and_the_rest_in_the_next_turn() -> None:
+    many = [replace(PLAN, name=f"vi{vrid}", vrid=vrid) for vrid in range(1, TIMERS_AT_ONCE + 4)]
+    made = started(*many)
+    turns = [[one for one in made.handle(TIMER, LED) if isinstance(one, Claim)] for _ in range(3)]
+    assert [len(turn) for turn in turns] == [TIMERS_AT_ONCE, 3, 0]
