@@ -52,6 +52,7 @@ class Instance:
     auth: Auth = Auth.NONE
     password: str = ""
     preempt: bool = True
+    vmac: bool = False
 
 
 class Keepalived:
@@ -132,6 +133,8 @@ def _config(one: Instance) -> str:
         lines += ["  authentication {", f"    auth_type {kind}", f"    auth_pass {one.password}", "  }"]
     if not one.preempt:
         lines += ["  nopreempt"]
+    if one.vmac:
+        lines += ["  use_vmac"]
     return "\n".join([*lines, "}", ""])
 
 

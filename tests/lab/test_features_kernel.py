@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.lab import keepalived
 from tests.lab.netns import MACS, why_not
 from tests.lab.nodes import Daemon, Duo, duos, toml, vrrp
 from tests.lab.stories import Failures, Story, check, fates
@@ -38,6 +39,8 @@ VIRTUAL = [
     vrrp("mute", 3, '["192.0.2.103/24"]', "accept = false"),
     vrrp("mute6", 3, '["fe80::3:1/64", "fd00::103/64"]', "accept = false"),
 ]
+# Both this and keepalived have a macvlan with the same MAC.
+SHARED = vrrp("web", 1, '["192.0.2.100/24"]', 'vmac = true\ntransport = "multicast"\npriority = { lb-a = 200 }')
 VIRTUAL_NAMES = ("web", "base", "web6", "mute", "mute6")
 NAMESPACE = f"firstmate-features-{os.getpid()}"
 
@@ -49,6 +52,7 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Failures]:
     configs = {
         "routing": toml(vrrp("web", 50, ADDRESSES, ROUTING)),
         "virtual": toml(*VIRTUAL),
+        "shared": toml(SHARED),
         "named": toml(plain, cluster=f'net_namespace = "{NAMESPACE}"'),
     }
     with duos(directory, configs) as made:
@@ -58,6 +62,7 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Failures]:
                 {
                     "routing": routing(made["routing"]),
                     "virtual": virtual(made["virtual"]),
+                    "shared": shared(made["shared"], directory),
                     "named": named(made["named"], keeper),
                 }
             )
@@ -214,6 +219,34 @@ def connects(duo: Duo, vip: str, timeout_s: float = 0.5) -> str:
     return "answer"
 
 
+def shared(duo: Duo, directory: Path) -> Story:
+    """keepalived with `use_vmac` is the better one, is obeyed, and gives way when it ends; then it is the weaker one."""
+    if keepalived.why_not():
+        return
+    duo.a.start()
+    yield duo.until(lambda: duo.a.is_("MASTER"))
+    for priority in (250, 100):
+        (directory / str(priority)).mkdir()
+        one = keepalived.Instance(vrid=1, priority=priority, interval_s=0.2, vmac=True)
+        other = keepalived.Keepalived(duo.site, "b", directory / str(priority), one)
+        other.start()
+        try:
+            yield from beside(duo, other, "b" if priority == 250 else "a")
+        finally:
+            other.close()
+        yield duo.until(lambda: duo.a.is_("MASTER"))
+
+
+def beside(duo: Duo, other: keepalived.Keepalived, leader: str) -> Story:
+    states = ("MASTER", "BACKUP") if leader == "a" else ("BACKUP", "MASTER")
+    yield duo.until(lambda: duo.a.is_(states[0]) and other.state() == states[1])
+    since = time.time()
+    yield duo.until(lambda: len(duo.site.observer.adverts(leader, since)) > 5)
+    assert {one.eth_source for _, one in duo.site.observer.adverts(leader, since)} == {VMAC}
+    assert duo.site.observer.adverts("b" if leader == "a" else "a", since) == []
+    yield from asked_for(duo, "192.0.2.100", VMAC)
+
+
 def named(duo: Duo, keeper: subprocess.Popen[bytes]) -> Story:
     """lb-a is started outside, and works in a namespace of `ip netns`; lb-b is not there."""
     a = duo.a
@@ -239,6 +272,11 @@ def test_routes_and_rules_move_with_the_addresses(failures: Failures) -> None:
 
 def test_the_virtual_mac_answers_alone_and_survives_its_interface(failures: Failures) -> None:
     check(failures, "virtual")
+
+
+@pytest.mark.skipif(bool(keepalived.why_not()), reason=keepalived.why_not())
+def test_a_virtual_mac_is_shared_with_keepalived(failures: Failures) -> None:
+    check(failures, "shared")
 
 
 def test_a_named_namespace_is_entered(failures: Failures) -> None:

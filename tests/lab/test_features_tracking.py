@@ -70,14 +70,15 @@ def tracking(duo: Duo) -> Story:
         for name in ("ok-weak", "ok-front"):
             (one.directory / name).touch()
     began = time.time()
-    for one in duo.both:
-        one.start()
-    yield duo.until(lambda: all(one.is_("FAULT", "init") for one in duo.both))
-    for one in duo.both:
-        (one.directory / "ok-init").touch()
+    a.start()
+    yield duo.until(lambda: a.is_("FAULT", "init"))
+    (a.directory / "ok-init").touch()
+    yield duo.until(lambda: all(a.is_("MASTER", name) for name in NAMES))
+    assert all(at > began + START_DELAY_S for at, _ in duo.site.observer.adverts("a")), "a start without delay"
+    b.start()  # now, or it would lead the one that does not preempt
+    yield duo.until(lambda: b.is_("FAULT", "init"))
+    (b.directory / "ok-init").touch()
     yield duo.until_leads("a", *NAMES)
-    for host in "ab":
-        assert all(at > began + START_DELAY_S for at, _ in duo.site.observer.adverts(host)), "a start without delay"
     yield from weights(duo)
     # Everything back on lb-a, which then goes and returns.
     yield duo.until_leads("a", *NAMES)
