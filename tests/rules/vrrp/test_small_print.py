@@ -471,3 +471,77 @@ def test_so_many_take_over_at_once_and_the_rest_in_the_next_turn() -> None:
     made = started(*many)
     turns = [[one for one in made.handle(TIMER, LED) if isinstance(one, Claim)] for _ in range(3)]
     assert [len(turn) for turn in turns] == [TIMERS_AT_ONCE, 3, 0]
+
+
+PACKET = bytes([0x45, 0xC0, 0, 32, 0, 1, 0, 0, 255, 112, 0, 0]) + PEER.packed + OURS.packed + datagram(200).pdu
+
+
+@pytest.mark.parametrize(
+    ("packet", "text"),
+    [
+        (b"", "no IPv4 header"),
+        (PACKET[:-1], "header 20, total 32, received 31 octets"),
+        (PACKET[:9] + b"\x33" + PACKET[10:], "no AH of 24 octets"),
+        (PACKET[:9] + b"\x06" + PACKET[10:], "IP protocol 6"),
+    ],
+)
+def test_packets_that_are_no_adverts_in_words(packet: bytes, text: str) -> None:
+    with pytest.raises(BadAdvert) as found:
+        unwrap(packet, "eth0")
+    assert found.value.detail == text
+
+
+def changed(at: int, octet: int) -> Datagram:
+    given = datagram(200)
+    return replace(given, pdu=given.pdu[:at] + bytes([octet]) + given.pdu[at + 1 :])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given", "text"),
+    [
+        (PLAN, replace(datagram(200), pdu=b"1\x32"), "2 octets are no VRRP header"),
+        (PLAN, changed(0, 0x32), "type 2"),
+        (PLAN, changed(6, 0x12), f"checksum 12{datagram(200).pdu[7]:02x}"),
+        (PLAN, changed(1, 9), "VRID 9 of IPv4"),
+        (PLAN, replace(datagram(200), ah=b"\0" * 44), "in AH"),
+        (replace(PLAN, version=2, auth=Auth.AH, auth_pass=b"one"), datagram(200), "without AH"),
+        (PLAN, replace(datagram(200), source=OURS), "it is our own, or somebody has our address"),
+        (PLAN, datagram(200, to=GROUP_IPV4), "sent to 224.0.0.18, but we use unicast"),
+        (PLAN, replace(datagram(200), destination=STRANGER, source=STRANGER, pdu=datagram(200, source=STRANGER, to=STRANGER).pdu), f"{STRANGER} is no peer of this virtual router"),
+    ],
+)  # fmt: skip
+def test_more_refusals_in_words(wanted: VrrpPlan, given: Datagram, text: str) -> None:
+    with pytest.raises(BadAdvert) as found:
+        Receiver(wanted).examine(given, NOW)
+    assert found.value.detail == text
+
+
+def test_ways_are_named_in_order() -> None:
+    path = PathPlan(Transport.UDP, "eth1", IPv4Address("198.51.100.10"), (PEER, LOWER))
+    with pytest.raises(BadAdvert) as found:
+        Receiver(replace(PLAN, hmac=HMAC, paths=(path,))).examine(datagram(200, to=GROUP_IPV4), NOW)
+    assert found.value.detail == "sent to 224.0.0.18, but we use udp, unicast"
+
+
+def test_a_signed_advert_that_differs_in_one_octet_of_an_address_is_another() -> None:
+    receiver = Receiver(replace(PLAN, hmac=HMAC))
+    far = replace(PLAN, hmac=HMAC, source=PEER, peers=(OURS,))
+    other = replace(far, vips=(replace(VIP, ip=IPv4Address("204.0.113.1")),))
+    codes = []
+    for at, asked in enumerate((far, other)):
+        (one,) = Sender(asked, 0).adverts(200, NOW + at * S)
+        _, remarks = receiver.examine(Datagram("eth0", PEER, OURS, 255, one.pdu), NOW + at * S)
+        codes.append([remark.code for remark in remarks])
+    assert codes == [[], ["addresses-differ"]]
+
+
+def test_a_stranger_is_named_whatever_its_address() -> None:
+    asked = replace(PLAN, transport=Transport.MULTICAST)
+    link_local = IPv4Address("169.254.0.9")
+    _, remarks = Receiver(asked).examine(datagram(200, asked, link_local, to=GROUP_IPV4), NOW)
+    assert [one.code for one in remarks] == ["unknown-peer"]
+    vips = (Vip(IPv6Address("fe80::50"), 64, "eth0"),)
+    ours, peer, far = (IPv6Address(f"2001:db8::{last}") for last in (10, 77, 99))
+    six = replace(PLAN, source=ours, peers=(peer,), vips=vips, check_source=False)
+    _, remarks = Receiver(six).examine(datagram(200, six, far), NOW)
+    assert [one.code for one in remarks] == ["unknown-peer"]
