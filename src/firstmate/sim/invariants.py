@@ -275,13 +275,17 @@ class Judge:
         early = whole and self._agenda.now_us <= self._echo_until_us
         all_hear = self._network.is_whole and not any(node.frozen or not node.powered for node in self._nodes)
         for trouble, lost in self._conditions.misled():
-            if (not all_hear and not whole) or (early and trouble.key[0] not in self._contested):
+            router = str(trouble.key[0])
+            if not self._all_hear(router):  # several lead for good, or until a reload
+                self._excused.add(trouble.key)
+                continue
+            if (not all_hear and not whole) or (early and router not in self._contested):
                 self._excused.add(trouble.key)
             if not trouble.text or not (whole or lost):
                 continue
-            if trouble.key not in self._excused and self._bounds[str(trouble.key[0])].black_hole_us is not None:
+            if trouble.key not in self._excused and self._bounds[router].black_hole_us is not None:
                 yield trouble
-            elif whole and (refresh_us := self._bounds[str(trouble.key[0])].refresh_us) is not None:
+            elif whole and (refresh_us := self._bounds[router].refresh_us) is not None:
                 yield replace(trouble, key=(*trouble.key, "excused"), limit_us=refresh_us)
 
     def _members(self) -> Iterator[tuple[tuple[int, str], Member]]:
