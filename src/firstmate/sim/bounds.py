@@ -8,7 +8,7 @@ arrives is handled up to l after it came.
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from firstmate.model.plan import VrrpPlan
+from firstmate.model.plan import ChecksumForm, VrrpPlan
 from firstmate.model.units import S, Micros
 from firstmate.sim import standing
 from firstmate.sim.schedule import Schedule, Weather
@@ -43,6 +43,7 @@ def of(schedule: Schedule, names: Collection[str] = ()) -> Bounds:
     delay_us = max(router.preempt_delay_us for router in routers)
     refreshes = [router.garp_refresh_us for router in routers]
     silent = any(router.lower_prio_no_advert or not router.higher_prio_send_advert for router in routers)
+    silent |= any(router.checksum is ChecksumForm.AUTO for router in routers)  # its first words may be refused
     return Bounds(
         # The stronger one's next advert is due within I, sent l late, arrives d later, and is handled l after that.
         contest_us=i + d + 2 * l,

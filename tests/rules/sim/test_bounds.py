@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 from tests.rules.sim.example import PLANS, ROUTER, STORY, WIRE
 
+from firstmate.model.plan import ChecksumForm, Track
 from firstmate.model.units import MS, S, Micros
 from firstmate.sim import bounds
 from firstmate.sim.schedule import Schedule, Weather
@@ -50,6 +51,28 @@ def test_refresh_may_be_lost_in_the_calm() -> None:
 
 def test_without_refresh_there_is_no_bound() -> None:
     assert bounds.of(changed(garp_refresh_us=0)).refresh_us is None
+
+
+@pytest.mark.parametrize(
+    "router",
+    [{"lower_prio_no_advert": True}, {"higher_prio_send_advert": False}, {"checksum": ChecksumForm.AUTO}],
+)
+def test_where_no_word_corrects_a_client_only_a_refresh_does(router: dict[str, object]) -> None:
+    assert bounds.of(changed(**router)).black_hole_us is None
+
+
+def test_more_silent_intervals_are_borne_and_weights_have_the_longest_skew() -> None:
+    found = bounds.of(changed(down_timer_adverts=5))
+    assert found.silence_us == 500 * MS + SKEW
+    found = bounds.of(changed(track=(Track("check", -20),)))
+    assert found.handover_us == 255 * 100 * MS // 256
+
+
+def test_bounds_are_those_of_the_names_that_are_asked_for() -> None:
+    slow = replace(ROUTER, name="vi2", advert_interval_us=1 * S)
+    told = replace(STORY, plans=tuple(replace(plan, routers=(*plan.routers, slow)) for plan in PLANS))
+    assert bounds.of(told, {"vi1"}) == bounds.of(STORY)
+    assert bounds.of(told, {"vi1", "vi2"}).contest_us == 1 * S + WIRE
 
 
 @pytest.mark.parametrize("version", [2, 3])
