@@ -17,7 +17,7 @@ from firstmate.linux.process import clock_us, utc_us
 from firstmate.model import jsonable
 from firstmate.model.messages import Beat, Drained, FactChanged, Park, WantSnapshot
 from firstmate.model.plan import Plan
-from firstmate.model.units import S, Micros
+from firstmate.model.units import MS, S, Micros
 from firstmate.pulse.courier import REPAIR_US, Courier
 from firstmate.pulse.ears import PACKETS_AT_ONCE, STRANGERS_AT_ONCE, Ears
 from firstmate.pulse.handover import Handover
@@ -30,8 +30,8 @@ from firstmate.vrrp.router import Action, Changed, Event, Noticed, Router
 
 # And then a rest: a flood must not keep the processor, nor run a real-time process into RLIMIT_RTTIME.
 FLOOD_REST_S = 0.001
-BUSY_ADVERTS = 400  # so many in a second come in crowds: who rests a little reads many at once
-BUSY_REST_S = 0.0008
+BUSY_ADVERTS = 400  # so many in a second come in crowds: who lets the first wait a little reads many at once
+BUSY_SHARE, BUSY_REST_MAX_US = 20, 5 * MS  # of the shortest interval
 BREATH_S = 0.00005  # a real-time process must sleep now and then, or RLIMIT_RTTIME ends it in a takeover of 1,000
 SLEEP_MAX_US: Micros = 1 * S
 
@@ -58,6 +58,7 @@ class Loop:
         self._lifeline = _lifeline(plan)
         self._handover: Handover | None = None  # None: no planned handover is under way
         self._repair_at_us = now_us
+        self._busy_rest_s = _busy_rest_s(plan)
         self._heard = self._heard_before = 0  # adverts in this second, and in the one before
         self._stopping = self._reloading = self._flooded = self._moved = False
         self._doorbell, self._bell = socket.socketpair()
@@ -120,11 +121,9 @@ class Loop:
 
     def _sleep(self) -> set[int]:
         """Wait until something is readable or a deadline has come; returns the file numbers that are ready."""
-        if self._heard_before > BUSY_ADVERTS:
-            time.sleep(BUSY_REST_S)
         now_us = clock_us()
         deadline_us = min(now_us + SLEEP_MAX_US, self._teller.snapshot_at_us, self._lifeline.deadline_us)
-        for at_us in (self._router.deadline_us, self._courier.heralds.deadline_us, self._ears.deadline_us):
+        for at_us in (self._router.wake_us, self._courier.heralds.deadline_us, self._ears.deadline_us):
             if at_us is not None and at_us < deadline_us:
                 deadline_us = at_us
         readers: list[HasFileno] = [
@@ -141,7 +140,10 @@ class Loop:
             readers.append(self._netlink.events)
         wait_s = max(0, deadline_us - now_us) / S
         readable, writable, _ = select.select(readers, self._lifeline.writers(), [], wait_s)
-        return {end.fileno() for end in readable} | {end.fileno() for end in writable}
+        ready = {end.fileno() for end in readable} | {end.fileno() for end in writable}
+        if self._heard_before > BUSY_ADVERTS and any(ear.fileno() in ready for ear in self._ears.listeners.values()):
+            time.sleep(self._busy_rest_s)
+        return ready
 
     def _read(self, ready: set[int], now_us: Micros) -> None:
         """Adverts first: what was said while we slept counts before the timer that it would have reset."""
@@ -168,8 +170,8 @@ class Loop:
             self._reload(now_us)
 
     def _keep_time(self, now_us: Micros) -> None:
-        deadline_us = self._router.deadline_us
-        if deadline_us is not None and deadline_us <= now_us:
+        wake_us = self._router.wake_us
+        if wake_us is not None and wake_us <= now_us:
             self._feed(Signal.TIMER, now_us)
         self._courier.heralds.tick(now_us)
         if self._lifeline.deadline_us <= now_us:
@@ -340,6 +342,7 @@ class Loop:
             self._teller.notice("reload-failed", text, now_us)
             return
         before, self._plan = self._plan, plan
+        self._busy_rest_s = _busy_rest_s(plan)
         time.sleep(BREATH_S)
         actions = self._router.adopt(plan, now_us)
         self._carry(actions, now_us)  # while the old sockets are still open
@@ -360,6 +363,12 @@ def read_plan(path: str) -> Plan:
     """Raises `OSError` and `BadJson`."""
     with open(path, "rb") as file:  # noqa: PTH123 - pathlib brings urllib into a process that must stay small
         return jsonable.loads(Plan, file.read())
+
+
+def _busy_rest_s(plan: Plan) -> float:
+    """How long adverts may wait for each other: little beside the interval that they come in."""
+    shortest_us = min((router.advert_interval_us for router in plan.routers), default=S)
+    return min(BUSY_REST_MAX_US, shortest_us // BUSY_SHARE) / S
 
 
 def _lifeline(plan: Plan) -> Lifeline:

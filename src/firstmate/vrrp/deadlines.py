@@ -20,6 +20,11 @@ class Deadlines:
             self._number += 1
             heappush(self._heap, (at_us, self._number, one))
 
+    @property
+    def earliest_us(self) -> Micros | None:
+        """Not later than any deadline. Cheaper than `first`, and it costs a needless look when it has come."""
+        return self._heap[0][0] if self._heap else None
+
     def first(self) -> tuple[Micros, Member] | None:
         heap = self._heap
         while heap:

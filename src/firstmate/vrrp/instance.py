@@ -169,7 +169,9 @@ class Instance:
             or not 0 < heard.priority >= self.priority
         ):
             return False
-        state.down_at_us = now_us + self.down_interval_us(state.interval_us)
+        plan, interval_us = self.plan, state.interval_us  # `down_interval_us`, without two calls
+        skew_us = (256 - self.priority) * (interval_us if plan.version == 3 else S) // 256
+        state.down_at_us = now_us + plan.down_timer_adverts * interval_us + skew_us
         return True
 
     def advertise_again(self, due_us: Micros, now_us: Micros) -> bool:

@@ -14,10 +14,11 @@ from firstmate.model.plan import Auth, Plan, Transport, VrrpPlan
 from firstmate.model.units import MS, S, Micros
 from firstmate.vrrp import member
 from firstmate.vrrp.deadlines import Deadlines
+from firstmate.vrrp.hints import HINTS
 from firstmate.vrrp.instance import Event as InstanceEvent
 from firstmate.vrrp.instance import Fault, Heard, Initialize, Master, PeerGone, Reprioritized, Signal, Unfit
 from firstmate.vrrp.member import Member
-from firstmate.vrrp.oddities import Oddities
+from firstmate.vrrp.oddities import KEPT_US, Oddities
 from firstmate.vrrp.packet import FIRST_OCTETS, HEADER_OCTETS, PROTO_ERR_REASON, BadAdvert, Refusal
 from firstmate.vrrp.paths import Path
 from firstmate.vrrp.receive import Datagram, Remark
@@ -51,22 +52,6 @@ class Noticed:
 Event: TypeAlias = Signal | Datagram | FactChanged | PeerGone
 Action: TypeAlias = member.Action | Changed | Noticed
 
-_HINTS = {
-    Refusal.VERSION: "make vrrp version equal on both",
-    Refusal.CHECKSUM: 'if it is healthy, try checksum = "plain" (RFC 9568), "pseudo" (keepalived, FRR) or "auto"',
-    Refusal.AUTH_TYPE_MISMATCH: "make auth and auth_pass equal on both",
-    Refusal.AUTH_FAILURE: "make auth_pass equal on both",
-    Refusal.ADV_INTERVAL: "version 2 wants the same advert_interval on both",
-    Refusal.IP_TTL: "adverts must come from the same network",
-    Refusal.UNKNOWN_SOURCE: "add it to peers if it belongs here",
-    Refusal.VRID_CLASH: "give one of the two another vrid",
-    Refusal.ADDRESS_LIST: "make transport and addresses equal on both",
-    Refusal.AUTH_EXT_STALE: "set the clocks right (chrony, NTP) on both",
-    Refusal.AUTH_EXT_MISSING: "give both the same secret",
-    Refusal.AUTH_EXT_UNKNOWN_KEY: "give both the same keys",
-    Refusal.AUTH_EXT_INVALID_HMAC: "give both the same secret",
-}
-
 
 class Router:
     """All virtual routers. Where `signs`, the caller keeps `utc_ahead_us` right."""
@@ -96,7 +81,14 @@ class Router:
     def deadline_us(self) -> Micros | None:
         """When `Signal.TIMER` is due, or None while no timer runs."""
         first = self._deadlines.first()
-        at_us = None if first is None else first[0]
+        return self._with_delays(None if first is None else first[0])
+
+    @property
+    def wake_us(self) -> Micros | None:
+        """When to look whether a timer is due: at `deadline_us`, or before, and never late."""
+        return self._with_delays(self._deadlines.earliest_us)
+
+    def _with_delays(self, at_us: Micros | None) -> Micros | None:
         for other_us in (self._start_at_us, self._presume_until_us):
             if other_us is not None and (at_us is None or other_us < at_us):
                 at_us = other_us
@@ -140,7 +132,10 @@ class Router:
     def hear_again(self, said: Hashable, now_us: Micros) -> bool:
         """The short way: `said` stands for all of a datagram. False: give the datagram itself to `hear`."""
         known = self._familiar.get(said)
-        return known is not None and known[0].hear_again(known[1], known[2], now_us)
+        if known is None:
+            return False
+        one, heard, path = known
+        return one.hear_again(heard, path, now_us)
 
     def hear(self, datagram: Datagram, now_us: Micros, said: Hashable = None) -> list[Action]:
         """Checks 4..23 of section 6, then the election. A refused advert touches only counters.
@@ -236,7 +231,9 @@ class Router:
 
     def notice(self, code: str, source: object, text: str, now_us: Micros, router: str = "") -> list[Action]:
         """Say each thing once an hour about each sender; the counters and `oddities` have the rest."""
-        if not self.oddities.note(router, code, str(source), text, now_us):
+        one = self.members.get(router)
+        kept_us = KEPT_US if one is None else max(KEPT_US, 3 * one.plan.advert_interval_us)
+        if not self.oddities.note(router, code, str(source), text, now_us, kept_us=kept_us):
             return []
         return [Noticed(code, f"{router}: {text}" if router else text)]
 
@@ -376,7 +373,7 @@ class Router:
         one.counters[member.PROTO_ERR_REASON] = PROTO_ERR_REASON.get(error.reason, 0)
         if counter in self.counters:
             self.count(counter)
-        hint = _HINTS.get(error.reason, "")
+        hint = HINTS.get(error.reason, "")
         text = f"refused an advert of {source}: {error.detail}" + (f"; {hint}" if hint else "")
         return self._notice(one, "refused-" + counter.replace("_", "-"), source, text, now_us)
 

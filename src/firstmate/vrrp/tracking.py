@@ -50,7 +50,7 @@ def needed_facts(plan: VrrpPlan, group: GroupPlan | None = None) -> tuple[Track,
         if tracked and device and device not in {plan.interface, own}:
             tracks.setdefault(link_fact(device), Track(link_fact(device)))
     for track in (*plan.track, *(group.track if group else ())):
-        if track.name == link_fact(plan.interface) and track.weight:
+        if track.name == link_fact(plan.interface) and track.weight and plan.track_primary:
             continue  # as keepalived: its own interface is tracked already, and its loss is FAULT
         tracks.setdefault(track.name, track)
     return tuple(tracks.values())

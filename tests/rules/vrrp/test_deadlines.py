@@ -16,7 +16,7 @@ def backup(at_us: Micros = NOW) -> Member:
 def test_nobody_waits() -> None:
     deadlines = Deadlines()
     deadlines.put(Member(PLAN, NOW))  # not started: no timer runs
-    assert deadlines.first() is None
+    assert (deadlines.first(), deadlines.earliest_us) == (None, None)
 
 
 def test_the_earliest_comes_first() -> None:
@@ -72,3 +72,12 @@ def test_clear_lets_everybody_come_back() -> None:
     assert deadlines.first() is None
     deadlines.put(one)
     assert deadlines.first() == (NOW + DOWN, one)
+
+
+def test_the_earliest_is_never_late() -> None:
+    deadlines, one = Deadlines(), backup()
+    deadlines.put(one)
+    one.handle(Heard(200, S, PEER), NOW + S)
+    assert deadlines.earliest_us == NOW + DOWN  # where it was: a needless look, and no work until then
+    assert deadlines.first() == (NOW + S + DOWN, one)
+    assert deadlines.earliest_us == NOW + S + DOWN

@@ -5,7 +5,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
-from tests.rules.vrrp.example import DOWN, LOWER, NOW, OTHER_VIP, OURS, PEER, PLAN, SKEW, VIP
+from tests.rules.vrrp.example import DOWN, LOWER, NOW, OTHER_VIP, OURS, PEER, PLAN, SKEW, STRANGER, VIP
 
 from firstmate.model.messages import FactChanged, RouterState
 from firstmate.model.plan import (
@@ -405,3 +405,21 @@ def test_a_virtual_mac_that_claims_our_address_is_left_to_its_adverts() -> None:
     made.handle(TIMER, LED)
     assert made.claimed(VIP.ip, "00:00:5e:00:02:32", LED + 4 * S) == []
     assert made.members["web"].announcer.deadline_us == LED + 6 * S  # what is due waits all the same
+
+
+def test_the_time_to_look_is_never_after_a_deadline() -> None:
+    made = started(plan(PLAN, start_delay_us=0))
+    made.hear(said_by(PLAN, 200), NOW, b"x")
+    assert made.hear_again(b"x", NOW + S)
+    assert (made.wake_us, made.deadline_us) == (LED, LED + S)
+    assert made.handle(TIMER, LED) == []
+    assert made.wake_us == LED + S
+
+
+def test_what_is_odd_each_interval_goes_on_between_two_adverts() -> None:
+    made = started(plan(replace(PLAN, advert_interval_us=20 * S)))
+    made.handle(replace(said_by(PLAN, 200), ttl=255, destination=STRANGER), NOW)
+    (view,) = made.views(set(), NOW + 40 * S)
+    assert [oddity.code for oddity in view.oddities] == ["refused-checksum-errors"]
+    (view,) = made.views(set(), NOW + 61 * S)
+    assert view.oddities == ()

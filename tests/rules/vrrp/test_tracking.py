@@ -158,3 +158,8 @@ def test_a_number_that_changes_is_news() -> None:
     assert not facts.learn(said)
     assert facts.learn(replace(said, value=4))
     assert facts.views() == (FactView("load", up=True, why="", at_us=NOW, value=4),)
+
+
+def test_the_own_interface_may_weigh_where_its_loss_is_no_fault() -> None:
+    plan = replace(PLAN, track_primary=False, track=(Track("link eth0", -30),))
+    assert names(plan) == [("link eth0", -30)]
