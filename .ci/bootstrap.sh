@@ -141,6 +141,16 @@ install_programs() {
     done
     [ ${#packages[@]} -gt 0 ] || return 0
     install_packages "${packages[@]}" && return
+    # One that this release has not must not keep the others away.
+    local -a missing=()
+    local place
+    for place in "${!programs[@]}"; do
+        [ ${#packages[@]} -gt 1 ] && install_packages "${packages[$place]}" && continue
+        missing+=("$place")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    programs=($(for place in "${missing[@]}"; do echo "${programs[$place]}"; done))
+    packages=($(for place in "${missing[@]}"; do echo "${packages[$place]}"; done))
     say "missing: ${programs[*]}. What needs them is left out; to have it all: sudo apt-get install ${packages[*]}"
 }
 
