@@ -158,6 +158,7 @@ def test_an_interrupted_command_takes_its_lab_along(lab: Lab, lab_name: str, num
     del lab
     name = f"{lab_name}-i"
     command = [sys.executable, "-m", "firstmate", "lab", "demo", "--name", name]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs us in the background has it ignored
     demo = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     control = state.directory_of(name) / state.CONTROL
     wait_until(lambda: "" if control.exists() else "no lab yet", 10 * S, "starting the demo")
