@@ -13,13 +13,13 @@ from firstmate.sim.news import Around, Disturbed, Moved
 from firstmate.sim.parcel import Parcel
 from firstmate.sim.schedule import Start
 from firstmate.sim.senses import Senses
-from firstmate.sim.testament import seal
 from firstmate.vrrp.instance import PeerGone, Signal
 from firstmate.vrrp.member import Announce, Claim, Release
 from firstmate.vrrp.packet import BadAdvert
 from firstmate.vrrp.receive import unwrap
 from firstmate.vrrp.router import Action, Changed, Event, Noticed, Router
 from firstmate.vrrp.sender import Transmit
+from firstmate.vrrp.testament import seal
 
 PACKETS_AT_ONCE = 64  # as in pulse.loop: then the rest of the inbox and the timers get their turn
 SOCKET_PACKETS_MAX = 256  # about what a receive buffer of 208 KiB holds

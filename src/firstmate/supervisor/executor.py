@@ -11,15 +11,9 @@ from firstmate.linux.netlink import Netlink
 from firstmate.linux.sockets import AdvertSocket
 from firstmate.model.addresses import Address
 from firstmate.model.messages import Bequest, Holding, Will
-from firstmate.model.plan import HmacKey, HmacPlan, Route, Rule, Transport
-from firstmate.model.units import S, Micros
-from firstmate.vrrp import ah
-from firstmate.vrrp.packet import attach
+from firstmate.model.plan import Route, Rule, Transport
 from firstmate.vrrp.sender import Transmit
-from firstmate.vrrp.trailer import Signer
-
-# Seconds that last words are ahead of the clock: pulse may have used this second. A successor speaks later.
-AH_AHEAD = 2
+from firstmate.vrrp.testament import seal
 
 _Way: TypeAlias = tuple[str, Address, Address, Transport, int, int, bool]
 _What = TypeVar("_What", Route, Rule)
@@ -116,27 +110,6 @@ class Executor:
 def _way(one: Bequest | Transmit) -> _Way:
     whole = bool(one.ah_key and one.hmac_key is None) if isinstance(one, Bequest) else one.whole
     return one.interface, one.source, one.destination, one.transport, one.port, one.ttl, whole
-
-
-def seal(bequests: tuple[Bequest, ...], utc_us: Micros) -> list[Transmit]:
-    """What is to be sent for them, signed with the time of day where it has to be."""
-    signers: dict[HmacKey, Signer] = {}
-    sequence = utc_us // S + AH_AHEAD  # the same for all: each virtual router has its own, and each peer a mark of it
-    out = []
-    for one in bequests:
-        pdu, whole = one.pdu, False
-        if one.hmac_key is not None:
-            key = one.hmac_key
-            signer = signers.setdefault(key, Signer(HmacPlan((key,), key.id)))
-            pdu = attach(pdu, signer.sign(pdu, one.source, utc_us), one.source, one.destination)
-        elif one.ah_key:
-            key8 = ah.ah_key(one.ah_key)
-            pdu = ah.build(pdu, one.source, one.destination, key8, sequence, one.ttl)
-            whole = True
-        out.append(
-            Transmit(one.interface, one.source, one.destination, pdu, one.transport, one.port, one.ttl, whole=whole)
-        )
-    return out
 
 
 def _done(deed: Callable[[_What], None], what: _What) -> bool:
