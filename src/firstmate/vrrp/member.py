@@ -73,16 +73,22 @@ class Contest:
     last_us: Micros
 
 
+@dataclass(slots=True)
+class Utc:
+    """The time since 1970 is `ahead_us` ahead of `now_us`. All virtual routers of a node share one of these."""
+
+    ahead_us: Micros = 0
+
+
 class Member:
     """`epoch` grows with every mastership; times are monotonic."""
 
-    def __init__(self, plan: VrrpPlan, now_us: Micros, *, udp_port: int = 0) -> None:
+    def __init__(self, plan: VrrpPlan, now_us: Micros, *, udp_port: int = 0, utc: Utc | None = None) -> None:
         self.instance = Instance(plan)
         self.announcer = Announcer(plan)
         self.since_us = now_us
         self.heard_at_us: Micros | None = None
         self.epoch = 0
-        self.utc_ahead_us: Micros = 0  # the time of day is so much ahead of `now_us`
         self.tracks: tuple[Track, ...] = ()  # what `tracking.needed_facts` found
         self.queued_us: Micros | None = None  # its place in the router's queue of deadlines
         self.contests: dict[Address, Contest] = {}  # by sender; only while MASTER
@@ -93,6 +99,7 @@ class Member:
         self.sender = Sender(plan, udp_port)
         self.receiver = Receiver(plan)
         self.paths = Paths(plan)
+        self._utc = utc or Utc()
 
     @property
     def plan(self) -> VrrpPlan:
@@ -253,7 +260,7 @@ class Member:
             self.sender.use_form(self.receiver.form)
         if self.receiver.ah_sequence:
             self.sender.ah_sequence.heard(self.receiver.ah_sequence)
-        return self.sender.adverts(priority, now_us + self.utc_ahead_us)
+        return self.sender.adverts(priority, now_us + self._utc.ahead_us)
 
     def _judge_change(self, *, was_master: bool) -> None:
         """Why mastership came or went (RFC 6527, vrrpv3OperationsNewMasterReason)."""

@@ -17,7 +17,7 @@ from firstmate.vrrp.deadlines import Deadlines
 from firstmate.vrrp.hints import HINTS
 from firstmate.vrrp.instance import Event as InstanceEvent
 from firstmate.vrrp.instance import Fault, Heard, Initialize, Master, PeerGone, Reprioritized, Signal, Unfit
-from firstmate.vrrp.member import Member
+from firstmate.vrrp.member import Member, Utc
 from firstmate.vrrp.oddities import KEPT_US, Oddities
 from firstmate.vrrp.packet import FIRST_OCTETS, HEADER_OCTETS, PROTO_ERR_REASON, BadAdvert, Refusal
 from firstmate.vrrp.paths import Path
@@ -65,7 +65,7 @@ class Router:
             refusal.value: 0 for refusal in (Refusal.PACKET_LENGTH, Refusal.CHECKSUM, Refusal.VERSION, Refusal.VRID)
         }
         self.members: dict[str, Member] = {}
-        self._utc_ahead_us: Micros = 0
+        self._utc = Utc()
         self._start_at_us: Micros | None = None
         self._presume_until_us: Micros | None = None  # that newly tracked facts are well
         self._new_master = ""
@@ -97,13 +97,11 @@ class Router:
     @property
     def utc_ahead_us(self) -> Micros:
         """What to add to `now_us` to have the time since 1970: signed adverts say it."""
-        return self._utc_ahead_us
+        return self._utc.ahead_us
 
     @utc_ahead_us.setter
     def utc_ahead_us(self, ahead_us: Micros) -> None:
-        self._utc_ahead_us = ahead_us
-        for one in self.members.values():
-            one.utc_ahead_us = ahead_us
+        self._utc.ahead_us = ahead_us
 
     def handle(self, event: Event, now_us: Micros) -> list[Action]:
         match event:
@@ -252,11 +250,10 @@ class Router:
         grouped = {name for group in plan.groups for name in group.members}
         kept, self.members = self.members, {}
         for router in plan.routers:
-            one = kept.get(router.name) or Member(router, now_us, udp_port=plan.udp_port)
+            one = kept.get(router.name) or Member(router, now_us, udp_port=plan.udp_port, utc=self._utc)
             one.instance.grouped = router.name in grouped
             self.members[router.name] = one
         self.signs = any(one.plan.hmac or one.plan.auth is Auth.AH for one in self.members.values())
-        self.utc_ahead_us = self._utc_ahead_us
         self._groups = {}
         for group in plan.groups:
             together = SyncGroup(group, [self.members[name] for name in group.members if name in self.members])
